@@ -1,0 +1,4 @@
+//! # Top sellers over windows of sales
+
+mod query;
+pub use query::*;

@@ -1,0 +1,127 @@
+//! The store port: rows out of the journal, for readers and for lanes that load them back.
+//!
+//! # Rules every provider keeps (the conformance suite has a test for each)
+//! 1. **Newest wins.** Of two rows with the same key the one with the higher sequence stays, in whatever order and
+//!    however often they are applied. Rows of one key come from one lane only; a second lane's row is refused.
+//! 2. **Watermark last.** A lane's watermark is raised after the rows it covers are applied, and never falls. What
+//!    [`LaneStore::watermark`] returns after a crash covers only rows that survived it.
+//! 3. **Read your writes.** A row is readable as soon as `apply` has returned. Readers never see an older row of a
+//!    key after a newer one.
+//! 4. **Rebuild.** A store that is empty, or whose watermark lies behind, is brought to the same rows by applying the
+//!    journal's rows again from that watermark on.
+//! 5. **Only what is given.** The store sees committed, durable rows only; it never reads the log, and never decides.
+//! 6. **Ended holds** are gone for readers and loaders; pending orders are listed per lane until they end.
+//! 7. **Bounds.** What is not yet on disk is bounded: `apply` waits when it is not, and reads still work.
+
+use async_trait::async_trait;
+use jupan_schemas::{
+    CommandId, Lane, Micros, OrderId, ProductId, UserId,
+    rows::{Key, OrderRow, OutcomeRow, ProductRow, Row, StatementRow, UserRow, Watermark},
+};
+
+/// A lane's side of the store. Calls may block: they are for the lane's own thread.
+pub trait LaneStore: Send + Sync {
+    /// Applies rows of one lane.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn apply(&self, lane: Lane, rows: Vec<Row>) -> Result<(), StoreError>;
+
+    /// Declares that every row up to this point is applied.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn set_watermark(&self, lane: Lane, watermark: Watermark) -> Result<(), StoreError>;
+
+    /// Where a restore starts: after a crash it may lie behind what was readable before.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn watermark(&self, lane: Lane) -> Result<Option<Watermark>, StoreError>;
+
+    /// Loads rows by key, in the order of the keys; ended holds and unknown keys are `None`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn load(&self, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError>;
+
+    /// Ids and deadlines of the lane's pending orders: its timers.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn open_orders(&self, lane: Lane) -> Result<Vec<(OrderId, Micros)>, StoreError>;
+}
+
+/// Where a list goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// In the list's order.
+    pub items: Vec<T>,
+    /// Whether there are more behind the last item.
+    pub more: bool,
+}
+
+/// The read side, for the API: never blocks a tokio worker.
+#[async_trait]
+pub trait ReadStore: Send + Sync {
+    /// A user with wallet.
+    async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError>;
+
+    /// A product with its stock.
+    async fn product(&self, id: ProductId) -> Result<Option<ProductRow>, StoreError>;
+
+    /// Products by rising id, from the first one above `after`.
+    async fn products(
+        &self,
+        after: Option<ProductId>,
+        limit: usize,
+    ) -> Result<Page<ProductRow>, StoreError>;
+
+    /// An order.
+    async fn order(&self, id: OrderId) -> Result<Option<OrderRow>, StoreError>;
+
+    /// A user's orders, newest first, from the first one placed before the entry `before`.
+    async fn orders(
+        &self,
+        user: UserId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Page<OrderRow>, StoreError>;
+
+    /// A wallet's changes, newest first, from the first one before the entry `before`.
+    async fn statement(
+        &self,
+        user: UserId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Page<StatementRow>, StoreError>;
+
+    /// The first outcome of a command.
+    async fn outcome(&self, id: CommandId) -> Result<Option<OutcomeRow>, StoreError>;
+
+    /// How far a lane is readable.
+    async fn projected(&self, lane: Lane) -> Result<Option<Watermark>, StoreError>;
+}
+
+/// The store is broken, or was asked to break a rule.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A row belongs to another lane than the one that writes it.
+    #[error("row {key:?} belongs to partition {owner}, not to lane {lane}")]
+    WrongLane {
+        /// Which row.
+        key: Key,
+        /// Who owns it.
+        owner: u16,
+        /// Who wrote it.
+        lane: Lane,
+    },
+    /// The provider failed.
+    #[error("the store cannot {doing}: {cause}")]
+    Broken {
+        /// What it was doing.
+        doing: &'static str,
+        /// What happened.
+        cause: String,
+    },
+}

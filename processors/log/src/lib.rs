@@ -1,0 +1,18 @@
+//! # The log: carrier of commands, messages, journals and events
+//!
+//! A port ([`Log`], [`LaneLog`]) with numbered rules, one conformance suite, and its providers.
+//!
+//! **Where in the flow:** between everybody. Producers append commands, a lane polls its two inputs and commits what
+//! it decided, readers follow durable records.
+//!
+//! **Invariants, as absences**
+//! - No provider is known outside the binary: lanes, API and analytics see the port only.
+//! - No acknowledgement leaves before the sync that covers it.
+//! - No failed write or sync is tried again: the log stops.
+//! - Nothing here looks into a record's value.
+
+pub mod clock;
+mod port;
+
+pub use clock::{Clock, SystemClock};
+pub use port::*;

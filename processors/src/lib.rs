@@ -1,0 +1,1 @@
+//! # The lane: read, prefetch, decide, commit, project, answer

@@ -1,0 +1,2 @@
+//! The `jupan` binary.
+fn main() {}
