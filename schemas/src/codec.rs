@@ -1,14 +1,15 @@
-//! The one codec: Confluent wire format (0x00, schema id, Avro datum). Records of this version take a direct path
-//! from struct to bytes and back; records of an older version are first resolved to this version's schema by a
-//! second Avro implementation, so that Avro's own rules (defaults, new branches) decide, not ours.
+//! The one codec: Confluent wire format (0x00, schema id, Avro datum). Records of this version take
+//! a direct path from struct to bytes and back (`datum/mod.rs`); a record of another version is first
+//! rewritten to this version's schema by Avro's rules (`resolution.rs`: defaults, new branches,
+//! unknown symbols) and takes the same path from there. Only resolution looks at schemas.
 
 use crate::{
-    CommandResult, Fingerprint, OrderEvent, ProductCommand, ProductMessage, Role, Sale, Step,
-    TopProducts, UserCommand, UserMessage, commands::fingerprint,
+    CommandResult, Fingerprint, Micros, OrderEvent, ProductCommand, ProductMessage, Role, Sale,
+    Step, TopProducts, TraceId, UserCommand, UserMessage, commands::fingerprint, datum,
+    resolution::Plan, shape::Shape,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_avro_fast::{Schema, ser::SerializerConfig};
-use std::{collections::BTreeMap, sync::Arc, sync::LazyLock};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// First byte of every record.
 const MAGIC: u8 = 0;
@@ -80,21 +81,21 @@ macro_rules! records {
     };
 }
 records!(
-    UserCommand, ProductCommand, UserMessage, ProductMessage, Step, OrderEvent, Sale, TopProducts,
+    UserCommand,
+    ProductCommand,
+    UserMessage,
+    ProductMessage,
+    Step,
+    OrderEvent,
+    Sale,
+    TopProducts,
     CommandResult
 );
 
-#[allow(clippy::expect_used, reason = "the files are part of the build; a test parses each of them")]
-static CURRENT: LazyLock<Vec<Schema>> = LazyLock::new(|| {
-    let parse = |name: SchemaName| name.text().parse().expect("schemas of the build are valid");
-    SchemaName::ALL.into_iter().map(parse).collect()
-});
-
-/// A schema that an earlier version wrote with.
+/// A schema that another version wrote with, and how this version reads it.
 struct Older {
     name: SchemaName,
-    writer: apache_avro::Schema,
-    reader: apache_avro::Schema,
+    plan: Plan,
 }
 
 /// Which id stands for which schema: fixed in the embedded log, given out by the registry on Kafka.
@@ -115,16 +116,15 @@ impl SchemaIds {
         Self { current: ids.to_vec(), older: BTreeMap::new() }
     }
 
-    /// Adds a schema of an earlier version.
+    /// Adds a schema of another version, nearly always an earlier one.
     ///
     /// # Errors
-    /// [`SchemaError`] where the text is no Avro schema.
+    /// [`SchemaError`] where the text is no Avro schema, or none that this version can read.
     pub fn add_older(&mut self, id: u32, name: SchemaName, text: &str) -> Result<(), SchemaError> {
-        let parse = |text: &str| {
-            apache_avro::Schema::parse_str(text)
-                .map_err(|source| SchemaError { name, source: Box::new(source) })
-        };
-        self.older.insert(id, Older { name, writer: parse(text)?, reader: parse(name.text())? });
+        let plan = Shape::parse(text)
+            .and_then(|writer| Plan::new(&writer, &Shape::parse(name.text())?))
+            .map_err(|source| SchemaError { name, source: Box::new(source) })?;
+        self.older.insert(id, Older { name, plan });
         Ok(())
     }
 
@@ -133,17 +133,16 @@ impl SchemaIds {
     }
 }
 
-/// Encodes and decodes every record of the contract. Cheap to make; each thread has its own.
+/// Encodes and decodes every record of the contract.
+#[derive(Clone)]
 pub struct Codec {
     ids: Arc<SchemaIds>,
-    configs: Vec<SerializerConfig<'static>>,
 }
 
 impl Codec {
     /// A codec over these ids.
     pub fn new(ids: Arc<SchemaIds>) -> Self {
-        let configs = CURRENT.iter().map(SerializerConfig::new).collect();
-        Self { ids, configs }
+        Self { ids }
     }
 
     /// A codec over the embedded log's ids.
@@ -154,17 +153,19 @@ impl Codec {
     /// Appends a value's record to `out`.
     ///
     /// # Panics
-    /// Never with a value of this crate's types: they have exactly their schema's shape.
-    #[allow(clippy::expect_used, reason = "types and schemas are tested to agree; see the round-trip tests")]
-    pub fn encode<T: Record>(&mut self, value: &T, out: &mut Vec<u8>) {
+    /// Where a number is above what Avro's signed integers hold: ids, offsets and sequences of 2^63 or more,
+    /// partitions of 2^31 or more. None of them is reached by counting, and none comes out of `decode`.
+    pub fn encode<T: Record>(&self, value: &T, out: &mut Vec<u8>) {
         out.push(MAGIC);
         out.extend_from_slice(&self.ids.of(T::SCHEMA).to_be_bytes());
-        let config = &mut self.configs[T::SCHEMA as usize];
-        serde_avro_fast::to_datum(value, &mut *out, config).expect("a value has its schema's shape");
+        write_datum(value, out);
     }
 
     /// A value's record as new bytes.
-    pub fn to_bytes<T: Record>(&mut self, value: &T) -> Vec<u8> {
+    ///
+    /// # Panics
+    /// As [`Codec::encode`].
+    pub fn to_bytes<T: Record>(&self, value: &T) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
         self.encode(value, &mut out);
         out
@@ -184,80 +185,90 @@ impl Codec {
             return decode_datum(datum);
         }
         match self.ids.older.get(&id) {
-            Some(older) if older.name == T::SCHEMA => self.decode_older(older, datum),
+            Some(older) if older.name == T::SCHEMA => decode_older(&older.plan, datum),
             _ => Err(DecodeError::UnknownSchema { id }),
         }
     }
 
-    fn decode_older<T: Record>(&self, older: &Older, mut datum: &[u8]) -> Result<T, DecodeError> {
-        let shape = |source: apache_avro::Error| DecodeError::Shape { message: source.to_string() };
-        #[allow(deprecated, reason = "the successor only renames it")]
-        let value =
-            apache_avro::from_avro_datum(&older.writer, &mut datum, Some(&older.reader)).map_err(shape)?;
-        if !datum.is_empty() {
-            return Err(DecodeError::LeftOver { bytes: datum.len() });
-        }
-        #[allow(deprecated, reason = "the successor only renames it")]
-        let resolved = apache_avro::to_avro_datum(&older.reader, value).map_err(shape)?;
-        decode_datum(&resolved)
-    }
-
     /// The fingerprint of a user command's payload.
-    pub fn user_fingerprint(&mut self, command: &UserCommand) -> Fingerprint {
-        let bare = UserCommand {
-            user_id: command.user_id,
-            key: String::new(),
-            created_at: Default::default(),
-            occurred_at: None,
-            actor: String::new(),
-            trace_id: None,
-            reply_to: None,
-            payload: command.payload.clone(),
-        };
-        let bytes = self.to_bytes(&bare);
-        fingerprint(Role::Users, &bytes[HEADER_BYTES..])
+    ///
+    /// # Panics
+    /// As [`Codec::encode`].
+    pub fn user_fingerprint(&self, command: &UserCommand) -> Fingerprint {
+        payload_fingerprint(Role::Users, &command.payload)
     }
 
     /// The fingerprint of a product command's payload.
-    pub fn product_fingerprint(&mut self, command: &ProductCommand) -> Fingerprint {
-        let bare = ProductCommand {
-            product_id: command.product_id,
-            key: String::new(),
-            created_at: Default::default(),
-            occurred_at: None,
-            actor: String::new(),
-            trace_id: None,
-            reply_to: None,
-            payload: command.payload.clone(),
-        };
-        let bytes = self.to_bytes(&bare);
-        fingerprint(Role::Products, &bytes[HEADER_BYTES..])
+    ///
+    /// # Panics
+    /// As [`Codec::encode`].
+    pub fn product_fingerprint(&self, command: &ProductCommand) -> Fingerprint {
+        payload_fingerprint(Role::Products, &command.payload)
     }
 }
 
+/// A command of either role whose envelope says nothing, so that only its payload makes a difference.
+#[derive(Serialize)]
+struct PayloadOnly<'a, P> {
+    user_or_product_id: u64,
+    key: &'static str,
+    created_at: Micros,
+    occurred_at: Option<Micros>,
+    actor: &'static str,
+    trace_id: Option<TraceId>,
+    reply_to: Option<u32>,
+    payload: &'a P,
+}
+
+fn payload_fingerprint<P: Serialize>(role: Role, payload: &P) -> Fingerprint {
+    let command = PayloadOnly {
+        user_or_product_id: 0,
+        key: "",
+        created_at: Micros(0),
+        occurred_at: None,
+        actor: "",
+        trace_id: None,
+        reply_to: None,
+        payload,
+    };
+    let mut datum = Vec::with_capacity(128);
+    write_datum(&command, &mut datum);
+    fingerprint(role, &datum)
+}
+
+/// A lane cannot go on with a value that it cannot write: nothing that could follow would be true.
+fn write_datum<T: Serialize>(value: &T, out: &mut Vec<u8>) {
+    if let Err(error) = datum::write(value, out) {
+        panic!("a value does not fit the contract: {error}");
+    }
+}
+
+fn decode_older<T: Record>(plan: &Plan, datum: &[u8]) -> Result<T, DecodeError> {
+    let mut rewritten = Vec::with_capacity(datum.len() + 64);
+    let left = plan
+        .rewrite(datum, &mut rewritten)
+        .map_err(|message| DecodeError::Shape { message: message.to_owned() })?;
+    if !left.is_empty() {
+        return Err(DecodeError::LeftOver { bytes: left.len() });
+    }
+    decode_datum(&rewritten)
+}
+
 fn decode_datum<T: Record>(datum: &[u8]) -> Result<T, DecodeError> {
-    use serde_avro_fast::de::{DeserializerState, read::SliceRead};
-    let schema = &CURRENT[T::SCHEMA as usize];
-    let mut state = DeserializerState::from_slice(datum, schema);
-    let value = T::deserialize(state.deserializer())
-        .map_err(|source| DecodeError::Shape { message: source.to_string() })?;
-    let _: &SliceRead<'_>;
-    let mut rest = state.into_reader();
-    let mut left = Vec::new();
-    std::io::Read::read_to_end(&mut rest, &mut left)
-        .map_err(|source| DecodeError::Shape { message: source.to_string() })?;
+    let (value, left) = datum::read(datum)
+        .map_err(|source: datum::Error| DecodeError::Shape { message: source.to_string() })?;
     if left.is_empty() { Ok(value) } else { Err(DecodeError::LeftOver { bytes: left.len() }) }
 }
 
-/// A schema cannot be read.
+/// Another version's schema cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("schema of {name:?} is no Avro schema")]
+#[error("schema of {name:?} is no Avro schema that this version can read")]
 pub struct SchemaError {
     /// Whose schema.
     pub name: SchemaName,
-    /// What is wrong with it.
+    /// What is wrong with it, and where.
     #[source]
-    pub source: Box<apache_avro::Error>,
+    pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 /// The bytes are no record of the type asked for.
@@ -281,7 +292,7 @@ pub enum DecodeError {
     /// The datum does not fit its schema.
     #[error("datum does not fit its schema: {message}")]
     Shape {
-        /// What the Avro decoder says.
+        /// What does not fit.
         message: String,
     },
     /// The datum ends before the record does.
@@ -290,67 +301,4 @@ pub enum DecodeError {
         /// How many.
         bytes: usize,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::*;
-
-    #[test]
-    fn smoke() {
-        let mut codec = Codec::embedded();
-        let command = UserCommand {
-            user_id: UserId(7),
-            key: "k".into(),
-            created_at: Micros(5),
-            occurred_at: Some(Micros(4)),
-            actor: "user:7".into(),
-            trace_id: Some(TraceId([3; 16])),
-            reply_to: Some(2),
-            payload: UserPayload::PlaceOrder(PlaceOrder {
-                items: vec![Line { product_id: ProductId(3), quantity: Units(2) }],
-                from_cart: false,
-                payment: Payment::Now,
-            }),
-        };
-        let bytes = codec.to_bytes(&command);
-        assert_eq!(codec.decode::<UserCommand>(&bytes), Ok(command));
-        let mut long = bytes.clone();
-        long.push(0);
-        assert_eq!(codec.decode::<UserCommand>(&long), Err(DecodeError::LeftOver { bytes: 1 }));
-        let step = Step {
-            role: Role::Users,
-            lane: 3,
-            number: 1,
-            previous: Hash::ZERO,
-            epoch: 1,
-            positions: Positions { commands: 1, inbox: 2 },
-            peers: vec![Peer { lane: 0, sent: 1, received: 2 }],
-            balances: vec![SystemBalance { account: Account::Funding, balance: -5 }],
-            entries: vec![Entry {
-                sequence: 1,
-                stamp: Stamp(9),
-                input: Some(InputRef { source: Source::Inbox, offset: 4, at: Micros(9) }),
-                command_id: None,
-                actor: String::new(),
-                trace_id: None,
-                verdict: Verdict::Accepted,
-                code: Code::Ok,
-                changes: vec![
-                    Change::HoldEnded(HoldEnded {
-                        order_id: OrderId::of(UserId(1), "k"),
-                        end: HoldEnd::Settled,
-                        sold_at: Some(Micros(3)),
-                    }),
-                    Change::Opened(Opened { epoch: 2 }),
-                ],
-                postings: vec![Posting { account: Account::Sold, owner: 1, delta: 2, balance: 3 }],
-                messages: vec![Sent { lane: 1, number: 2, payload: Message::Release(Release { order_id: OrderId::of(UserId(1), "k") }) }],
-                answers: vec![],
-            }],
-        };
-        let bytes = codec.to_bytes(&step);
-        assert_eq!(codec.decode::<Step>(&bytes), Ok(step));
-    }
 }

@@ -54,21 +54,13 @@ pub struct UserCommand {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each variant wraps the record of the same name")]
 pub enum UserPayload {
-    #[serde(rename = "jupan.RegisterUser")]
     RegisterUser(RegisterUser),
-    #[serde(rename = "jupan.ChargeBalance")]
     ChargeBalance(ChargeBalance),
-    #[serde(rename = "jupan.AddToCart")]
     AddToCart(AddToCart),
-    #[serde(rename = "jupan.RemoveFromCart")]
     RemoveFromCart(RemoveFromCart),
-    #[serde(rename = "jupan.PlaceOrder")]
     PlaceOrder(PlaceOrder),
-    #[serde(rename = "jupan.PayOrder")]
     PayOrder(PayOrder),
-    #[serde(rename = "jupan.CancelOrder")]
     CancelOrder(CancelOrder),
-    #[serde(rename = "jupan.RefundOrder")]
     RefundOrder(RefundOrder),
 }
 
@@ -182,11 +174,8 @@ pub struct ProductCommand {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each variant wraps the record of the same name")]
 pub enum ProductPayload {
-    #[serde(rename = "jupan.RegisterProduct")]
     RegisterProduct(RegisterProduct),
-    #[serde(rename = "jupan.ChangeProduct")]
     ChangeProduct(ChangeProduct),
-    #[serde(rename = "jupan.Restock")]
     Restock(Restock),
 }
 
@@ -217,8 +206,9 @@ pub struct Restock {
     pub quantity: Units,
 }
 
-/// What tells "the same key, another body" apart: a hash of role and decoded payload, in the encoding of this
-/// version. The envelope does not count: a retry has another `createdAt` and another trace.
+/// What tells "the same key, another body" apart: a hash of the role and of the decoded payload, in
+/// the encoding of this version and in an empty envelope. The envelope does not count: a retry has
+/// another `createdAt` and trace.
 pub fn fingerprint(role: Role, payload_datum: &[u8]) -> Fingerprint {
     let mut hasher = blake3::Hasher::new();
     hasher.update(role.name().as_bytes()).update(&[0]).update(payload_datum);

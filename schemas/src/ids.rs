@@ -1,7 +1,8 @@
-//! Identifiers. Callers choose user and product ids; orders and commands get theirs from the command's key, so that
-//! a retry names the same order, and any instance routes, authorises and looks up an id without a table.
+//! Identifiers. Callers choose user and product ids; orders and commands get theirs from the
+//! command's key, so that a retry names the same order, and any instance routes, authorises and
+//! looks up an id without a table.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// The first value that is no longer a user or product id: JSON numbers are exact below it.
@@ -129,33 +130,9 @@ fn murmur2(data: &[u8]) -> u32 {
 macro_rules! fixed_bytes {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
         pub struct $name(pub [u8; $len]);
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_bytes(&self.0)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Visitor;
-                impl serde::de::Visitor<'_> for Visitor {
-                    type Value = $name;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        write!(f, "{} bytes", $len)
-                    }
-
-                    fn visit_bytes<E: serde::de::Error>(self, v: &[u8]) -> Result<$name, E> {
-                        let bytes = v.try_into().map_err(|_| E::invalid_length(v.len(), &self))?;
-                        Ok($name(bytes))
-                    }
-                }
-                deserializer.deserialize_bytes(Visitor)
-            }
-        }
     };
 }
 
@@ -218,6 +195,11 @@ impl OrderId {
     pub fn user(self) -> Option<UserId> {
         free_bits(self.0).map(|bits| UserId(u64::try_from(bits >> 69).unwrap_or(0)))
     }
+
+    /// The PlaceOrder that made it; `None` where the bytes are no order id.
+    pub fn command(self) -> Option<CommandId> {
+        free_bits(self.0).map(|bits| CommandId(uuid8(bits >> 1)))
+    }
 }
 
 impl CommandId {
@@ -234,7 +216,8 @@ impl CommandId {
         Some((role, u64::try_from((bits >> 68) & u128::from(ID_LIMIT - 1)).unwrap_or(0)))
     }
 
-    /// The two order ids that a PlaceOrder with this command id can have (an order id keeps one more bit of hash).
+    /// The two order ids that a PlaceOrder with this command id can have (an order id keeps one
+    /// more bit of hash).
     pub fn orders(self) -> Option<[OrderId; 2]> {
         let (Role::Users, user) = self.target()? else { return None };
         let hash = (free_bits(self.0)? & ((1 << 68) - 1)) << 1;
@@ -332,6 +315,7 @@ mod tests {
             assert_eq!(order.user(), Some(UserId(user)));
             assert_eq!(command.target(), Some((Role::Users, user)));
             assert!(command.orders().expect("a user's command").contains(&order));
+            assert_eq!(order.command(), Some(command));
             assert_eq!(order.to_string().parse(), Ok(order));
             assert_eq!(uuid::Uuid::from_bytes(order.0).get_version_num(), 8);
         }
@@ -349,7 +333,12 @@ mod tests {
     /// Vectors of Kafka's own `Utils.murmur2` test.
     #[test]
     fn murmur2_is_kafkas() {
-        for (text, hash) in [("21", -973_932_308_i32), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536), ("abc", 479_470_107)] {
+        for (text, hash) in [
+            ("21", -973_932_308_i32),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("abc", 479_470_107),
+        ] {
             assert_eq!(murmur2(text.as_bytes()).cast_signed(), hash, "{text}");
         }
     }

@@ -1,4 +1,5 @@
-//! Messages: what lanes tell lanes. At most one of a kind for an order and a product lane, with all its lines.
+//! Messages: what lanes tell lanes. At most one of a kind for an order and a product lane, with all
+//! its lines.
 
 use crate::{Code, CommandId, Line, Micros, OrderId, PricedLine, ProductId, Stamp, TraceId};
 use serde::{Deserialize, Serialize};
@@ -77,17 +78,11 @@ pub struct ExpireOrder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each variant wraps the record of the same name")]
 pub enum Message {
-    #[serde(rename = "jupan.Reserve")]
     Reserve(Reserve),
-    #[serde(rename = "jupan.Reserved")]
     Reserved(Reserved),
-    #[serde(rename = "jupan.Refused")]
     Refused(Refused),
-    #[serde(rename = "jupan.Settle")]
     Settle(Settle),
-    #[serde(rename = "jupan.Release")]
     Release(Release),
-    #[serde(rename = "jupan.Return")]
     Return(Return),
 }
 
@@ -95,11 +90,8 @@ pub enum Message {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each variant wraps the record of the same name")]
 pub enum ToUsers {
-    #[serde(rename = "jupan.Reserved")]
     Reserved(Reserved),
-    #[serde(rename = "jupan.Refused")]
     Refused(Refused),
-    #[serde(rename = "jupan.ExpireOrder")]
     ExpireOrder(ExpireOrder),
 }
 
@@ -107,13 +99,9 @@ pub enum ToUsers {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each variant wraps the record of the same name")]
 pub enum ToProducts {
-    #[serde(rename = "jupan.Reserve")]
     Reserve(Reserve),
-    #[serde(rename = "jupan.Settle")]
     Settle(Settle),
-    #[serde(rename = "jupan.Release")]
     Release(Release),
-    #[serde(rename = "jupan.Return")]
     Return(Return),
 }
 
@@ -141,16 +129,6 @@ pub struct Envelope<P> {
 pub type UserMessage = Envelope<ToUsers>;
 /// A record of `product-inbox`.
 pub type ProductMessage = Envelope<ToProducts>;
-
-impl From<ToUsers> for Option<Message> {
-    fn from(message: ToUsers) -> Self {
-        match message {
-            ToUsers::Reserved(m) => Some(Message::Reserved(m)),
-            ToUsers::Refused(m) => Some(Message::Refused(m)),
-            ToUsers::ExpireOrder(_) => None,
-        }
-    }
-}
 
 impl TryFrom<Message> for ToUsers {
     type Error = WrongReceiver;

@@ -1,6 +1,7 @@
-//! Rows: projections of entries, what a person can read and what a lane loads back. A row is whole (never a
-//! difference), names the lane that owns it and the sequence of the last entry that changed it, so that it can be
-//! written twice, late or out of order without harm. The journal stays the authority.
+//! Rows: projections of entries, what a person can read and what a lane loads back. A row is whole
+//! (never a difference), names the lane that owns it and the sequence of the last entry that
+//! changed it, so that it can be written twice, late or out of order without harm. The journal
+//! stays the authority.
 
 use crate::{
     Asker, Code, CommandId, Fingerprint, HoldEnd, Lane, Line, Micros, Money, OrderId, OrderStatus,

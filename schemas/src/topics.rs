@@ -1,8 +1,8 @@
 //! Topics: name, key, partitioning and codec in one value, so that they cannot drift apart.
 
 use crate::{
-    Codec, CommandResult, DecodeError, OrderEvent, ProductCommand, ProductMessage, Role, Sale, Step,
-    TopProducts, UserCommand, UserMessage, codec::Record,
+    Codec, CommandResult, DecodeError, OrderEvent, ProductCommand, ProductMessage, Role, Sale,
+    Step, TopProducts, UserCommand, UserMessage, codec::Record,
 };
 use std::marker::PhantomData;
 
@@ -110,7 +110,7 @@ impl<T: Record> Topic<T> {
     }
 
     /// Appends the value's record to `out`.
-    pub fn encode(&self, codec: &mut Codec, value: &T, out: &mut Vec<u8>) {
+    pub fn encode(&self, codec: &Codec, value: &T, out: &mut Vec<u8>) {
         codec.encode(value, out);
     }
 

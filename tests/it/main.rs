@@ -1,1 +1,14 @@
-//! One integration binary.
+//! Integration tests: the real binary, real sockets, real kills. One binary, a module a topic.
+//!
+//! `JUPAN_BIN` names the binary to test (`scripts/test` gives the release build); without it the build of this
+//! profile is taken.
+
+mod buyers;
+mod command_line;
+mod idempotency;
+mod kills;
+mod lanes;
+mod money;
+mod products;
+mod receipts;
+mod shop;

@@ -1,10 +1,10 @@
 //! # The store: rows that people read and lanes load back
 //!
-//! A port ([`LaneStore`] to write, [`ReadStore`] to read) with numbered rules, one conformance suite, and its
-//! providers.
+//! A port ([`LaneStore`] to write, [`ReadStore`] to read) with numbered rules, one conformance
+//! suite, and its providers: [`memory`], the reference, and [`embedded`], one directory on disk.
 //!
-//! **Where in the flow:** behind the commit. A lane applies the rows of its durable steps here, then answers, then
-//! raises its watermark.
+//! **Where in the flow:** behind the commit. A lane applies the rows of its durable steps here,
+//! then answers, then raises its watermark.
 //!
 //! **Invariants, as absences**
 //! - There is no row that two lanes write.
@@ -12,6 +12,15 @@
 //! - There is no truth here: a wiped store is rebuilt from the journal.
 //! - No provider is known outside the binary.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod embedded;
+pub mod limits;
+pub mod memory;
+mod ownership;
 mod port;
+#[cfg(test)]
+mod properties;
 
+pub(crate) use ownership::{check_owner, is_pending, order, outcome, owner, product, user};
 pub use port::*;

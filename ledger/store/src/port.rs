@@ -1,17 +1,22 @@
 //! The store port: rows out of the journal, for readers and for lanes that load them back.
 //!
 //! # Rules every provider keeps (the conformance suite has a test for each)
-//! 1. **Newest wins.** Of two rows with the same key the one with the higher sequence stays, in whatever order and
-//!    however often they are applied. Rows of one key come from one lane only; a second lane's row is refused.
-//! 2. **Watermark last.** A lane's watermark is raised after the rows it covers are applied, and never falls. What
-//!    [`LaneStore::watermark`] returns after a crash covers only rows that survived it.
-//! 3. **Read your writes.** A row is readable as soon as `apply` has returned. Readers never see an older row of a
-//!    key after a newer one.
-//! 4. **Rebuild.** A store that is empty, or whose watermark lies behind, is brought to the same rows by applying the
-//!    journal's rows again from that watermark on.
-//! 5. **Only what is given.** The store sees committed, durable rows only; it never reads the log, and never decides.
-//! 6. **Ended holds** are gone for readers and loaders; pending orders are listed per lane until they end.
-//! 7. **Bounds.** What is not yet on disk is bounded: `apply` waits when it is not, and reads still work.
+//! 1. **Newest wins.** Of two rows with the same key the one with the higher sequence stays, in
+//!    whatever order and however often they are applied. Rows of one key come from one lane only; a
+//!    second lane's row is refused.
+//! 2. **Watermark last.** A lane's watermark is raised after the rows it covers are applied, and
+//!    never falls. What [`LaneStore::watermark`] returns after a crash covers only rows that
+//!    survived it.
+//! 3. **Read your writes.** A row is readable as soon as `apply` has returned. Readers never see an
+//!    older row of a key after a newer one.
+//! 4. **Rebuild.** A store that is empty, or whose watermark lies behind, is brought to the same
+//!    rows by applying the journal's rows again from that watermark on.
+//! 5. **Only what is given.** The store sees committed, durable rows only; it never reads the log,
+//!    and never decides.
+//! 6. **Ended holds** are gone for readers and loaders; pending orders are listed per lane until
+//!    they end.
+//! 7. **Bounds.** What is not yet on disk is bounded: `apply` waits when it is not, and reads still
+//!    work.
 
 use async_trait::async_trait;
 use jupan_schemas::{

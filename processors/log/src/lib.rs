@@ -11,8 +11,16 @@
 //! - No failed write or sync is tried again: the log stops.
 //! - Nothing here looks into a record's value.
 
+mod answers;
 pub mod clock;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod embedded;
+mod fixed;
+mod layout;
+pub mod limits;
+pub mod memory;
 mod port;
 
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use port::*;

@@ -17,7 +17,8 @@
 //!    a later one is never there without an earlier one.
 //! 5. **Fence.** `open` ends the lane's earlier owner: whatever that owner commits afterwards is refused with
 //!    [`LaneError::Fenced`] and leaves no record.
-//! 6. **Tail.** After `open`, the journal shows every commit of earlier owners that is, or will ever be, there.
+//! 6. **Tail.** After `open`, the journal shows every commit of earlier owners that is, or will ever be, there, and
+//!    all of them are durable: a restore projects what it reads.
 //! 7. **Unknown outcome.** After [`LaneError::Unknown`] the lane's next owner finds in the journal's tail whether the
 //!    commit happened.
 //! 8. **Positions.** `poll` returns each input's records in order, from where `seek` said, none twice, none left out;
@@ -315,6 +316,14 @@ pub enum AppendError {
     TooLarge {
         /// Its size.
         bytes: usize,
+    },
+    /// No such partition takes appends; nothing was appended.
+    #[error("{topic:?}/{partition} takes no appends")]
+    NoPartition {
+        /// Which topic.
+        topic: TopicId,
+        /// Which partition.
+        partition: u16,
     },
     /// The log takes no more appends; nothing was appended.
     #[error("the log is closed")]

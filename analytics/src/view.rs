@@ -1,0 +1,281 @@
+//! The running analyzer, and what others see of it.
+
+use crate::{
+    FileError, History, LIMIT_MAX, Options, TopAnswer, TopError, TopQuery,
+    feed::{Failure, Feed},
+    files::Directory,
+    history::Asked,
+    limits::{self, SALES_DAYS_MAX, SALES_DAYS_MIN},
+    state::{Keeper, Saved},
+};
+use jupan_log::{Log, ReadError};
+use jupan_schemas::{Micros, TopicId};
+use parking_lot::Mutex;
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+/// An analyzer cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// `sales_days` is out of bounds.
+    #[error("sales can be kept for {SALES_DAYS_MIN} to {SALES_DAYS_MAX} days, not {days}")]
+    SalesDays {
+        /// What was asked for.
+        days: u32,
+    },
+    /// `published_limit` is out of bounds.
+    #[error("a published list has 1 to {LIMIT_MAX} ranks, not {limit}")]
+    PublishedLimit {
+        /// What was asked for.
+        limit: u32,
+    },
+    /// The state's directory cannot be used.
+    #[error("the state's directory cannot be used")]
+    State(#[source] FileError),
+    /// The log has no sales.
+    #[error("the log's sales cannot be looked at")]
+    Log(#[source] ReadError),
+    /// The thread cannot be started.
+    #[error("the analyzer's thread cannot be started")]
+    Thread(#[source] io::Error),
+}
+
+/// What has been counted, and up to where.
+pub(crate) struct Counted {
+    pub(crate) history: History,
+    /// Next unread offset of every partition of `sales`.
+    pub(crate) positions: Vec<u64>,
+    pub(crate) unreadable: u64,
+}
+
+impl Counted {
+    /// Nothing counted, set up like another history.
+    pub(crate) fn empty(like: &History, partitions: u16) -> Self {
+        Self {
+            history: History::new(like.clock(), like.sales_days()),
+            positions: vec![0; usize::from(partitions)],
+            unreadable: 0,
+        }
+    }
+}
+
+/// What the thread and all views share.
+pub(crate) struct Shared {
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) counted: Mutex<Counted>,
+    pub(crate) stop: AtomicBool,
+    /// Windows that must be summed are summed one at a time, so that a crowd of them leaves the
+    /// machine to the lanes.
+    summing: Mutex<()>,
+}
+
+/// Counts the sales of a log on a thread of its own, until it is stopped or dropped.
+pub struct Analyzer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    failure: Arc<Mutex<Option<Failure>>>,
+}
+
+impl Analyzer {
+    /// Loads what was saved and starts to read from there. Reads files: not for a tokio worker.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub fn start(log: Arc<dyn Log>, options: Options) -> Result<Self, StartError> {
+        let Options { sales_days, published_limit, .. } = options;
+        if !(SALES_DAYS_MIN..=SALES_DAYS_MAX).contains(&sales_days) {
+            return Err(StartError::SalesDays { days: sales_days });
+        }
+        if !(1..=LIMIT_MAX).contains(&published_limit) {
+            return Err(StartError::PublishedLimit { limit: published_limit });
+        }
+        let (keeper, counted) = match &options.data {
+            Some(data) => {
+                let (keeper, counted) = load(&*log, &options, data)?;
+                (Some(keeper), counted)
+            }
+            None => (None, nothing(&*log, &options)),
+        };
+        let shared = Arc::new(Shared {
+            log,
+            counted: Mutex::new(counted),
+            stop: AtomicBool::new(false),
+            summing: Mutex::new(()),
+        });
+        let feed = Feed::new(Arc::clone(&shared), keeper, options);
+        let failure = Arc::default();
+        let thread = spawn(feed, Arc::clone(&failure)).map_err(StartError::Thread)?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)), failure })
+    }
+
+    /// For questions, from any thread; outlives the analyzer, and then stays as it is.
+    pub fn view(&self) -> View {
+        View { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Publishes and saves once more and ends the thread; takes as long as a save. Again does
+    /// nothing. [`Analyzer::failure`] tells whether it went well.
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+        let thread = self.thread.lock().take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            self.failure.lock().get_or_insert(Failure::Panicked);
+        }
+    }
+
+    /// Why it stopped by itself, or could not save at its end. Its views go on answering from what
+    /// had been counted.
+    pub fn failure(&self) -> Option<String> {
+        let thread = self.thread.lock();
+        let mut failure = self.failure.lock();
+        let has_ended = thread.as_ref().is_some_and(JoinHandle::is_finished);
+        if has_ended && failure.is_none() && !self.shared.stop.load(Ordering::Acquire) {
+            *failure = Some(Failure::Panicked);
+        }
+        failure.as_ref().map(|cause| chain(cause))
+    }
+}
+
+impl Drop for Analyzer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn spawn(feed: Feed, failure: Arc<Mutex<Option<Failure>>>) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("analytics".into()).spawn(move || {
+        if let Err(cause) = feed.run() {
+            tracing::error!(cause = chain(&cause), "the analyzer has stopped");
+            *failure.lock() = Some(cause);
+        }
+    })
+}
+
+/// An error with all that caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+fn nothing(log: &dyn Log, options: &Options) -> Counted {
+    let history = History::new(options.clock, options.sales_days);
+    Counted::empty(&history, log.partitions())
+}
+
+/// What was saved, if it can be used and the log agrees with it.
+fn load(log: &dyn Log, options: &Options, path: &Path) -> Result<(Keeper, Counted), StartError> {
+    let mut keeper = Keeper::new(Directory::open(path).map_err(StartError::State)?);
+    let partitions = usize::from(log.partitions());
+    let loaded = match keeper.load(options.clock, options.sales_days, partitions) {
+        Ok(Some(saved)) if !is_behind(log, &saved.positions)? => Some(saved),
+        Ok(Some(_)) => {
+            tracing::warn!("the log ends before what was counted; counting again from its start");
+            keeper.forget();
+            None
+        }
+        Ok(None) => None,
+        Err(cause) => {
+            let cause = chain(&cause);
+            tracing::warn!(cause, "the saved state cannot be used; counting again from the log");
+            None
+        }
+    };
+    let counted = match loaded {
+        Some(Saved { history, positions, unreadable }) => {
+            tracing::info!(?positions, "counting on from what was saved");
+            keeper.remove_old().map_err(StartError::State)?;
+            Counted { history, positions, unreadable }
+        }
+        None => nothing(log, options),
+    };
+    Ok((keeper, counted))
+}
+
+/// Whether the log is not the one that was counted: it ends before the positions.
+fn is_behind(log: &dyn Log, positions: &[u64]) -> Result<bool, StartError> {
+    for (partition, position) in (0..).zip(positions) {
+        let bounds = log.bounds(TopicId::Sales, partition).map_err(StartError::Log)?;
+        if bounds.end < *position {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// How far an analyzer has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Next unread offset of every partition of `sales`.
+    pub positions: Vec<u64>,
+    /// Offsets between those and the log's ends: at most so many sales are durable and not yet
+    /// counted.
+    pub lag: u64,
+    /// Sales that came when their minute was no longer kept.
+    pub dropped: u64,
+    /// Records that were skipped.
+    pub unreadable: u64,
+    /// Time of the newest sale that was counted.
+    pub newest_sale: Option<Micros>,
+}
+
+/// Answers questions about what an analyzer has counted. Cheap to clone.
+#[derive(Clone)]
+pub struct View {
+    shared: Arc<Shared>,
+}
+
+impl View {
+    /// The best sellers of a window. Blocks: call it from a blocking thread unless
+    /// [`View::is_quick`].
+    ///
+    /// # Errors
+    /// [`TopError`]
+    pub fn top(&self, query: &TopQuery) -> Result<TopAnswer, TopError> {
+        let _one_at_a_time = (!Self::is_quick(query)).then(|| self.shared.summing.lock());
+        let asked = {
+            let mut counted = self.shared.counted.lock();
+            // Read under the lock, so that it does not fall back behind what another question has
+            // moved to.
+            let now = self.shared.log.now();
+            counted.history.ask(query, now)?
+        };
+        match asked {
+            Asked::Answer(answer) => Ok(answer),
+            Asked::Pending(pending) => Ok(pending.sum()),
+        }
+    }
+
+    /// Whether a question is answered from the running totals: microseconds, or one pass over the
+    /// products sold when something has changed. That is the present window of
+    /// [`limits::RUNNING_DAYS`] days. Any other window is summed from buckets, which takes up to
+    /// tenths of a second, one question at a time.
+    pub fn is_quick(query: &TopQuery) -> bool {
+        query.days == limits::RUNNING_DAYS && query.as_of.is_none()
+    }
+
+    /// How far the analyzer has come. Never waits for long.
+    pub fn status(&self) -> Status {
+        let mut status = {
+            let counted = self.shared.counted.lock();
+            Status {
+                positions: counted.positions.clone(),
+                lag: 0,
+                dropped: counted.history.dropped(),
+                unreadable: counted.unreadable,
+                newest_sale: counted.history.newest_sale(),
+            }
+        };
+        for (partition, position) in (0..).zip(&status.positions) {
+            let bounds = self.shared.log.bounds(TopicId::Sales, partition);
+            status.lag += bounds.map_or(0, |bounds| bounds.end.saturating_sub(*position));
+        }
+        status
+    }
+}

@@ -1,0 +1,10 @@
+//! One file a resource. Every route reads a [`Call`](crate::call::Call) and gives an answer or a
+//! problem.
+
+pub(crate) mod balance;
+pub(crate) mod commands;
+pub(crate) mod orders;
+pub(crate) mod probes;
+pub(crate) mod products;
+mod standing;
+pub(crate) mod users;

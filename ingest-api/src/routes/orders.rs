@@ -1,0 +1,171 @@
+//! Orders: placed by command, read from the store. The order's id names its user, so ownership
+//! needs no look-up.
+
+use super::standing::{Standing, standing};
+use crate::{
+    bodies,
+    call::Call,
+    dto, json,
+    prefer::Prefer,
+    problem::Problem,
+    shop::Shop,
+    submit::{Wish, Write, order_path, refused},
+};
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use jupan_schemas::{
+    Code, OrderId, OrderStatus, Outcome, Role, UserId, UserPayload, rows::OrderRow,
+};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// `POST /order`. Paid now, from the listed items: `payment: "later"` and `fromCart` are refused as
+/// UNSUPPORTED.
+pub(crate) async fn place(mut call: Call) -> Result<Response, Problem> {
+    let checked = call.json::<dto::NewOrder>().await?.check()?;
+    let write = Write::of_order(&call, checked.user, checked.occurred_at)?;
+    let done = |outcome: Outcome| async move {
+        let id = outcome.order_id.ok_or_else(|| Problem::new(Code::Internal))?;
+        let row = call.shop.ports.store.order(id).await?;
+        let row = row.ok_or_else(|| Problem::new(Code::OrderNotFound))?;
+        let mut response = shown(StatusCode::CREATED, &row)?;
+        if let Ok(location) = HeaderValue::try_from(order_path(id)) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        Ok(response)
+    };
+    write.answer(Wish::User(UserPayload::PlaceOrder(checked.order)), done).await
+}
+
+/// `GET /order/{id}?at=`
+pub(crate) async fn read(mut call: Call) -> Result<Response, Problem> {
+    let (id, user) = own_order(&mut call).await?;
+    let at = call.query.number("at", Code::Malformed)?;
+    let wait = Prefer::of(call.headers()).news_wait().unwrap_or_default();
+    let absent_wait = Duration::from_millis(call.shop.limits.absent_wait_ms).max(wait);
+    let begun = Instant::now();
+    loop {
+        match look(&call.shop, (id, user), at).await? {
+            Look::Found(row) if begun.elapsed() >= wait || is_news(&row, call.headers()) => {
+                return if_changed(&row, call.headers());
+            }
+            Look::NotYet if begun.elapsed() >= wait => {
+                return json::answer(StatusCode::OK, &bodies::PendingOrder::new(id, user));
+            }
+            Look::Unknown if begun.elapsed() >= absent_wait => {
+                return Err(Problem::new(Code::OrderNotFound));
+            }
+            Look::Found(_) | Look::NotYet | Look::Unknown => {}
+        }
+        sleep(Duration::from_millis(call.shop.limits.look_interval_ms)).await;
+    }
+}
+
+/// `GET /order/{id}/history`
+pub(crate) async fn history(mut call: Call) -> Result<Response, Problem> {
+    let (id, user) = own_order(&mut call).await?;
+    let absent_wait = Duration::from_millis(call.shop.limits.absent_wait_ms);
+    let begun = Instant::now();
+    loop {
+        if let Look::Found(row) = look(&call.shop, (id, user), None).await? {
+            return json::answer(StatusCode::OK, &bodies::History::from(&*row));
+        }
+        if begun.elapsed() >= absent_wait {
+            return Err(Problem::new(Code::OrderNotFound));
+        }
+        sleep(Duration::from_millis(call.shop.limits.look_interval_ms)).await;
+    }
+}
+
+/// The order that the path names. Another user's looks like none.
+async fn own_order(call: &mut Call) -> Result<(OrderId, UserId), Problem> {
+    let (id, user) = call.order_id().await?;
+    if call.caller()?.is(user) { Ok((id, user)) } else { Err(Problem::new(Code::OrderNotFound)) }
+}
+
+enum Look {
+    Found(Box<OrderRow>),
+    /// Its command is in the log, and not yet projected.
+    NotYet,
+    /// Nobody said where its command lies.
+    Unknown,
+}
+
+async fn look(
+    shop: &Shop,
+    (id, user): (OrderId, UserId),
+    at: Option<u64>,
+) -> Result<Look, Problem> {
+    let store = &shop.ports.store;
+    if let Some(row) = store.order(id).await? {
+        return Ok(Look::Found(Box::new(row)));
+    }
+    match standing(shop, (Role::Users, user.0), at).await? {
+        Standing::Unsaid => return Ok(Look::Unknown),
+        Standing::NotYet => return Ok(Look::NotYet),
+        Standing::Projected => {}
+    }
+    // The row may have come between the two looks; after the watermark it would be there.
+    if let Some(row) = store.order(id).await? {
+        return Ok(Look::Found(Box::new(row)));
+    }
+    let outcome = match id.command() {
+        Some(command) => store.outcome(command).await?,
+        None => None,
+    };
+    match outcome.map(|row| row.outcome) {
+        Some(outcome) if outcome.code != Code::Ok => Err(refused(&outcome)),
+        _ => Err(Problem::new(Code::OrderNotFound)),
+    }
+}
+
+/// The order with its tag.
+fn shown(status: StatusCode, row: &OrderRow) -> Result<Response, Problem> {
+    let mut response = json::answer(status, &bodies::Order::from(row))?;
+    add_tag(&mut response, row);
+    Ok(response)
+}
+
+fn add_tag(response: &mut Response, row: &OrderRow) {
+    if let Ok(tag) = HeaderValue::try_from(tag(row)) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+}
+
+/// Names this state of the order: an entry changes it, and entries are numbered.
+fn tag(row: &OrderRow) -> String {
+    format!("\"{}\"", row.as_of.sequence)
+}
+
+/// The order, or 304 where the caller has it.
+fn if_changed(row: &OrderRow, headers: &HeaderMap) -> Result<Response, Problem> {
+    if seen_tag(row, headers) != Some(true) {
+        return shown(StatusCode::OK, row);
+    }
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    add_tag(&mut response, row);
+    Ok(response)
+}
+
+/// Whether `If-None-Match` has the order's tag; `None` without the header.
+fn seen_tag(row: &OrderRow, headers: &HeaderMap) -> Option<bool> {
+    let tag = tag(row);
+    let is_same = |given: &str| {
+        let given = given.trim();
+        given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag
+    };
+    let values = headers.get_all(header::IF_NONE_MATCH);
+    let mut matches = values.iter().map(|v| v.to_str().unwrap_or_default().split(',').any(is_same));
+    let first = matches.next()?;
+    Some(first || matches.any(|is_match| is_match))
+}
+
+/// Whether a caller who waits for news need not wait any longer: it has not seen this state, or
+/// none will follow by itself.
+fn is_news(row: &OrderRow, headers: &HeaderMap) -> bool {
+    let is_settled = row.status != OrderStatus::Pending || row.payment_due.is_some();
+    is_settled || seen_tag(row, headers) == Some(false)
+}

@@ -1,0 +1,177 @@
+//! What every command goes through, whatever it wishes: the checks of its envelope, the first
+//! outcome of its key, and how a ruling becomes a decision.
+
+use crate::{
+    Asked, Broken, Decision,
+    cells::{Cell, Cells, Moment},
+    limits,
+};
+use jupan_schemas::{
+    Answer, Asker, Change, Code, CommandId, Fingerprint, KEY_CHARS_MAX, Message, Micros, Outcome,
+    OutcomeStored, Posting, ProductCommand, UserCommand, Verdict,
+    rows::{AsOf, OutcomeRow},
+};
+
+/// What all commands have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) command_id: CommandId,
+    pub(crate) fingerprint: Fingerprint,
+    /// Who waits, if anybody does.
+    pub(crate) asker: Option<Asker>,
+    pub(crate) occurred_at: Option<Micros>,
+    created_at: Micros,
+    key: &'a str,
+    is_id_valid: bool,
+}
+
+macro_rules! head_of {
+    ($command:ty, $id:ident) => {
+        impl<'a> From<&'a Asked<$command>> for Head<'a> {
+            fn from(asked: &'a Asked<$command>) -> Self {
+                let Asked { command, command_id, fingerprint, position } = asked;
+                let asker = |reply_to| Asker { reply_to, position: *position };
+                Self {
+                    command_id: *command_id,
+                    fingerprint: *fingerprint,
+                    asker: command.reply_to.map(asker),
+                    occurred_at: command.occurred_at,
+                    created_at: command.created_at,
+                    key: &command.key,
+                    is_id_valid: command.$id.is_valid(),
+                }
+            }
+        }
+    };
+}
+head_of!(UserCommand, user_id);
+head_of!(ProductCommand, product_id);
+
+/// What a command's own rules say about it.
+#[derive(Clone, Debug)]
+pub(crate) enum Ruling {
+    /// It is done.
+    Done { outcome: Outcome, changes: Vec<Change>, postings: Vec<Posting> },
+    /// It is decided against.
+    Refused(Outcome),
+    /// An order is pending. It remembers its own key, and its outcome comes later.
+    Begun { changes: Vec<Change>, messages: Vec<(u16, Message)> },
+}
+
+impl Ruling {
+    /// Refused, with nothing to say but why.
+    pub(crate) fn refused(code: Code) -> Self {
+        Self::Refused(Outcome::of(code))
+    }
+}
+
+impl Head<'_> {
+    /// Checks the envelope. What is found here is never stored: the key was not looked up yet, and
+    /// may stand for an outcome already.
+    pub(crate) fn check(&self, at: Micros) -> Result<(), Code> {
+        let is_key_valid = !self.key.is_empty() && self.key.chars().count() <= KEY_CHARS_MAX;
+        let age_us = at.since(self.created_at);
+        if !self.is_id_valid {
+            Err(Code::InvalidId)
+        } else if !is_key_valid {
+            Err(Code::InvalidKey)
+        } else if age_us > limits::COMMAND_AGE_MAX_US {
+            Err(Code::CommandTooOld)
+        } else if age_us < -limits::COMMAND_AHEAD_MAX_US {
+            Err(Code::CommandFromFuture)
+        } else if self.occurred_at.is_some_and(|occurred_at| occurred_at > at) {
+            Err(Code::InvalidTime)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Refused for this asker only: the key stands for whatever it stood for.
+    pub(crate) fn refuse(&self, code: Code) -> Decision {
+        let answers = self.answers(Outcome::of(code));
+        Decision { answers, ..Decision::nothing(Verdict::Refused, code) }
+    }
+
+    /// The key is known: its first outcome again.
+    pub(crate) fn repeat(&self, outcome: Outcome) -> Decision {
+        let answers = self.answers(outcome);
+        Decision { answers, ..Decision::nothing(Verdict::Duplicate, outcome.code) }
+    }
+
+    /// What the key's first outcome decides, if there is one that still counts.
+    pub(crate) fn known(&self, stored: Option<&Stored>, at: Micros) -> Option<Decision> {
+        let stored = stored.filter(|stored| at.since(stored.at) <= limits::OUTCOME_KEPT_US)?;
+        if stored.fingerprint == self.fingerprint {
+            return Some(self.repeat(stored.outcome));
+        }
+        Some(self.refuse(Code::IdempotencyKeyReused))
+    }
+
+    /// Makes a ruling the decision: its outcome is stored and told.
+    pub(crate) fn conclude(&self, ruling: Ruling) -> Decision {
+        match ruling {
+            Ruling::Done { outcome, mut changes, postings } => {
+                changes.push(self.stored(outcome));
+                let answers = self.answers(outcome);
+                let accepted = Decision::nothing(Verdict::Accepted, outcome.code);
+                Decision { changes, postings, answers, ..accepted }
+            }
+            // A later version may do it: the key stays free for that.
+            Ruling::Refused(outcome) if outcome.code == Code::Unsupported => {
+                self.refuse(outcome.code)
+            }
+            Ruling::Refused(outcome) => {
+                assert!(!outcome.code.is_for_this_asker_only(), "decided before the ruling");
+                let (changes, answers) = (vec![self.stored(outcome)], self.answers(outcome));
+                Decision { changes, answers, ..Decision::nothing(Verdict::Refused, outcome.code) }
+            }
+            Ruling::Begun { changes, messages } => {
+                let begun = Decision::nothing(Verdict::Accepted, Code::Ok);
+                Decision { changes, messages, ..begun }
+            }
+        }
+    }
+
+    fn stored(&self, outcome: Outcome) -> Change {
+        let (command_id, fingerprint) = (self.command_id, self.fingerprint);
+        Change::OutcomeStored(OutcomeStored { command_id, fingerprint, outcome })
+    }
+
+    fn answers(&self, outcome: Outcome) -> Vec<Answer> {
+        let answer = |asker| Answer { command_id: self.command_id, asker, outcome };
+        self.asker.map(answer).into_iter().collect()
+    }
+}
+
+/// The first outcome of a command id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) outcome: Outcome,
+    /// Append time of the command.
+    pub(crate) at: Micros,
+}
+
+impl Cell for Stored {}
+
+/// Folds a stored outcome; one that no longer counted is replaced.
+pub(crate) fn evolve(
+    outcomes: &mut Cells<CommandId, Stored>,
+    now: &Moment,
+    stored: &OutcomeStored,
+) -> Result<(), Broken> {
+    let OutcomeStored { command_id, fingerprint, outcome } = *stored;
+    outcomes.put(command_id, now, Stored { fingerprint, outcome, at: now.at })
+}
+
+impl Stored {
+    pub(crate) fn from_row(row: &OutcomeRow) -> (Self, AsOf) {
+        let OutcomeRow { as_of, fingerprint, outcome, at, .. } = *row;
+        (Self { fingerprint, outcome, at }, as_of)
+    }
+
+    pub(crate) fn to_row(&self, command_id: CommandId, lane: u16, as_of: AsOf) -> OutcomeRow {
+        let Self { fingerprint, outcome, at } = *self;
+        OutcomeRow { command_id, lane, as_of, fingerprint, outcome, at }
+    }
+}

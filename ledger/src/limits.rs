@@ -1,0 +1,29 @@
+//! Every bound of the core that is the same in every shop; what a shop chooses is in
+//! [`crate::Rules`].
+
+use jupan_schemas::Micros;
+
+/// A command that was made longer ago is refused. Shorter than [`OUTCOME_KEPT_US`], so that no
+/// retry arrives after its first outcome is forgotten.
+pub(crate) const COMMAND_AGE_MAX_US: i64 = 14 * Micros::DAY;
+
+/// A command that claims to be made later than this after its own arrival is refused.
+pub(crate) const COMMAND_AHEAD_MAX_US: i64 = 5 * Micros::MINUTE;
+
+/// How long a key stands for its first outcome.
+pub(crate) const OUTCOME_KEPT_US: i64 = 15 * Micros::DAY;
+
+/// Longest name of a user or product, in characters.
+pub(crate) const NAME_CHARS_MAX: usize = 100;
+
+/// Shortest e-mail address, in characters: `a@b`.
+pub(crate) const EMAIL_CHARS_MIN: usize = 3;
+
+/// Longest e-mail address, in characters.
+pub(crate) const EMAIL_CHARS_MAX: usize = 254;
+
+/// Most partitions of `command-results` that one pending order answers to.
+pub(crate) const ORDER_REPLY_TO_MAX: usize = 8;
+
+/// Most askers of one pending order: bounds its row, and the answers of the entry that ends it.
+pub(crate) const ORDER_ASKERS_MAX: usize = 128;

@@ -1,0 +1,119 @@
+//! The end of an order, which several inputs lead to: SUCCESS or FAILED, the product lanes told,
+//! all askers answered.
+
+use super::{
+    Users,
+    state::{self, Order},
+};
+use crate::{Broken, Decision, Rules, cells::Moment};
+use jupan_schemas::{
+    Account, Answer, Change, Code, Entry, Message, Micros, Money, OrderEnded, OrderId, OrderStatus,
+    Outcome, Posting, Release, Settle, Verdict,
+    rows::{HistoryLine, OrderLine},
+};
+
+/// FAILED: no money moves, and every product lane in it releases; one that holds nothing does
+/// nothing then. `lines` are the order's, with all prices that are known by now.
+pub(super) fn fail(
+    rules: &Rules,
+    order_id: OrderId,
+    order: &Order,
+    lines: &[OrderLine],
+    why: Outcome,
+) -> Result<Decision, Broken> {
+    let release = |lane| (lane, Message::Release(Release { order_id }));
+    let ended = OrderEnded {
+        order_id,
+        status: OrderStatus::Failed,
+        code: why.code,
+        product_id: why.product_id,
+        total_price: state::total(lines).unwrap_or(Money::ZERO),
+    };
+    let messages = order.lanes(rules.lanes).into_iter().map(release).collect();
+    end(order, ended, messages, Vec::new())
+}
+
+/// SUCCESS: the wallet has paid, and every product lane in it settles.
+pub(super) fn succeed(
+    rules: &Rules,
+    order_id: OrderId,
+    order: &Order,
+    total_price: Money,
+    postings: Vec<Posting>,
+    at: Micros,
+) -> Result<Decision, Broken> {
+    let sold_at = order.occurred_at.unwrap_or(at);
+    let settle = |lane| (lane, Message::Settle(Settle { order_id, sold_at }));
+    let status = OrderStatus::Success;
+    let ended = OrderEnded { order_id, status, code: Code::Ok, product_id: None, total_price };
+    let messages = order.lanes(rules.lanes).into_iter().map(settle).collect();
+    end(order, ended, messages, postings)
+}
+
+fn end(
+    order: &Order,
+    ended: OrderEnded,
+    messages: Vec<(u16, Message)>,
+    postings: Vec<Posting>,
+) -> Result<Decision, Broken> {
+    let id = ended.order_id;
+    let command_id = id.command().ok_or_else(|| Broken::about("order", id, "no order id"))?;
+    let outcome = outcome(&ended);
+    let answer = |asker: &_| Answer { command_id, asker: *asker, outcome };
+    Ok(Decision {
+        verdict: Verdict::Accepted,
+        code: ended.code,
+        postings,
+        messages,
+        answers: order.askers.iter().map(answer).collect(),
+        changes: vec![Change::OrderEnded(ended)],
+    })
+}
+
+/// What all who ask for the order are told, now and later.
+fn outcome(ended: &OrderEnded) -> Outcome {
+    let OrderEnded { order_id, code, product_id, .. } = *ended;
+    Outcome { code, order_id: Some(order_id), balance: None, product_id }
+}
+
+/// Checks an end against the order and the money that its entry moves.
+fn check_end(order: &Order, entry: &Entry, ended: &OrderEnded) -> Result<(), &'static str> {
+    let is_success = ended.status == OrderStatus::Success;
+    let is_held = order.awaits.is_empty() && Some(ended.total_price) == state::total(&order.lines);
+    let wallets = entry.postings.iter().filter(|posting| posting.account == Account::Wallet);
+    let moved: i128 = wallets.map(|posting| i128::from(posting.delta)).sum();
+    let cost = if is_success { i128::from(ended.total_price.0) } else { 0 };
+    if !order.is_pending() {
+        Err("it ends, but is not pending")
+    } else if is_success && !is_held {
+        Err("it succeeds without what its lines need")
+    } else if moved != -cost {
+        Err("its end moves other money than it costs")
+    } else {
+        Ok(())
+    }
+}
+
+pub(super) fn evolve(
+    users: &mut Users,
+    entry: &Entry,
+    now: &Moment,
+    ended: &OrderEnded,
+) -> Result<(), Broken> {
+    let id = ended.order_id;
+    let Some(order) = users.orders.change(id, now)? else { return Ok(()) };
+    check_end(order, entry, ended).map_err(|what| Broken::about("order", id, what))?;
+    let is_success = ended.status == OrderStatus::Success;
+    let reason = (!is_success).then_some(ended.code);
+    order.status = ended.status;
+    order.reason = reason;
+    order.reason_product = ended.product_id;
+    order.total = ended.total_price;
+    order.sold_at = is_success.then(|| order.occurred_at.unwrap_or(now.at));
+    order.updated_at = now.at;
+    order.awaits.clear();
+    order.askers.clear();
+    order.outcome = Some(outcome(ended));
+    order.history.push(HistoryLine { status: ended.status, reason, at: now.at });
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! Every bound of the store, in one place. What can be configured is in
+//! [`Options`](crate::embedded::Options).
+
+use std::time::Duration;
+
+/// Most rows of one list; a longer wish is cut to it.
+pub const LIST_ROWS_MAX: usize = 1_000;
+
+/// Parts of the memory of the embedded store, each behind its own lock. A user's rows share one.
+pub(crate) const SHARDS: usize = 64;
+
+/// Rows per shard and generation that stay in memory after they were written or read: two
+/// generations in 64 shards make 65,536 rows, 30 to 60 MB of usual orders.
+pub(crate) const CLEAN_ROWS_PER_SHARD: usize = 512;
+
+/// Ended holds per shard and generation whose end is remembered after their row was deleted, so
+/// that their beginning is not taken for news when it is applied again: 65,536 of 48 bytes.
+pub(crate) const ENDED_HOLDS_PER_SHARD: usize = 512;
+
+/// Reads that may wait for the disk at once; more wait for their turn.
+pub(crate) const DISK_READS_MAX: usize = 64;
+
+/// How long `apply` waits for room before it calls the disk broken.
+pub(crate) const ROOM_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of disk blocks that are kept in memory.
+pub(crate) const BLOCK_CACHE_BYTES: u64 = 64 << 20;
+
+/// Bytes of one table that are written but not yet sorted into files; there may be four such
+/// portions a table.
+pub(crate) const UNSORTED_BYTES_MAX: u64 = 16 << 20;
+
+/// Bytes of the disk library's own journals.
+pub(crate) const DISK_JOURNAL_BYTES_MAX: u64 = 256 << 20;
+
+/// Threads that sort and merge files.
+pub(crate) const DISK_WORKERS: usize = 2;

@@ -1,0 +1,392 @@
+//! One lane: read, prefetch, decide, commit, project, answer. A lane owns its state, its journal and its two inputs;
+//! it shares nothing with other lanes but the log.
+//!
+//! ```text
+//!   turn:  project what became durable -> ring timers -> poll inputs
+//!            -> prefetch the batch's footprint in one read
+//!            -> for each input: decide, evolve, add to the draft
+//!            -> commit the draft (the single atomic point)
+//!   later: once the commit is durable: rows to the store, answers to their askers, watermark - in this order
+//! ```
+
+use crate::{
+    draft::{Draft, entry_bytes_max},
+    head::{Head, numbered},
+    intake::{self, DeadLetter, Intake, Meta, Sender},
+    limits::Limits,
+    metrics::LaneMetrics,
+    projection::{Pending, Projection},
+    role::Wired,
+    stop::Stop,
+    timers::Timers,
+};
+use jupan_ledger::{Broken, Decision, Rules};
+use jupan_log::{Input, LaneLog, Log, NewRecord, ReadLimit};
+use jupan_schemas::{
+    Answer, Code, Codec, Entry, InputRef, Lane, Micros, Outcome, Source, Stamp, TopicId, Verdict,
+    rows::Key,
+};
+use jupan_store::LaneStore;
+use std::{sync::Arc, time::Duration};
+
+/// What a lane is made of besides its state.
+#[derive(Clone)]
+pub struct Parts {
+    /// Carrier of inputs, journal, messages and events.
+    pub log: Arc<dyn Log>,
+    /// Where rows go and come back from.
+    pub store: Arc<dyn LaneStore>,
+    /// Schema ids of the log.
+    pub schema_ids: Arc<jupan_schemas::SchemaIds>,
+    /// What the shop allows.
+    pub rules: Rules,
+    /// How much a lane takes on at once.
+    pub limits: Limits,
+}
+
+/// What a turn did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Inputs decided.
+    pub inputs: usize,
+    /// Entries that became durable and were projected.
+    pub projected: usize,
+    /// Entries committed and not yet projected.
+    pub unprojected: usize,
+}
+
+impl Turn {
+    /// Whether the lane had nothing to do and waits for nothing.
+    pub fn is_idle(&self) -> bool {
+        self.inputs == 0 && self.projected == 0 && self.unprojected == 0
+    }
+}
+
+/// One lane with its state, driven by calling [`Worker::turn`] from one thread.
+pub struct Worker<C: Wired> {
+    pub(crate) lane: Lane,
+    pub(crate) rules: Rules,
+    pub(crate) limits: Limits,
+    pub(crate) core: C,
+    pub(crate) codec: Codec,
+    pub(crate) log: Box<dyn LaneLog>,
+    pub(crate) projection: Projection,
+    pub(crate) head: Head,
+    pub(crate) timers: Timers,
+    pub(crate) metrics: LaneMetrics,
+}
+
+impl<C: Wired> Worker<C> {
+    /// Which lane.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// The state, for checks.
+    pub fn core(&self) -> &C {
+        &self.core
+    }
+
+    /// Takes one batch through the lane, if there is one within `wait`.
+    ///
+    /// # Errors
+    /// [`Stop`]: the lane must not go on with this state; nothing of the batch is committed, or its fate is unknown.
+    pub fn turn(&mut self, wait: Duration) -> Result<Turn, Stop> {
+        let projected = self.project_durable()?;
+        self.ring_timers()?;
+        let has_room = self.projection.entries() < self.limits.unprojected_entries_max;
+        let records_max = if has_room { self.limits.batch_records_max } else { 0 };
+        // Without room it is durability that is waited for, which ends a wait only where no input lies ready.
+        let longest = if has_room { self.limits.poll_wait } else { self.limits.room_wait };
+        let wait = if projected > 0 { Duration::ZERO } else { wait.min(longest) };
+        let limit = ReadLimit { records_max, bytes_max: self.limits.batch_bytes_max };
+        let inputs = self.log.poll(limit, wait)?;
+        if !inputs.is_empty() {
+            self.take(&inputs)?;
+        }
+        let projected = projected + self.project_durable()?;
+        Ok(Turn { inputs: inputs.len(), projected, unprojected: self.projection.entries() })
+    }
+
+    /// Waits until everything committed is durable, and projects it.
+    ///
+    /// # Errors
+    /// [`Stop`]
+    pub fn finish(mut self) -> Result<(), Stop> {
+        while self.projection.entries() > 0 {
+            self.log.poll(ReadLimit { records_max: 0, bytes_max: 0 }, self.limits.poll_wait)?;
+            self.project_durable()?;
+        }
+        Ok(())
+    }
+
+    /// Commits a batch of inputs, in one or more commits.
+    fn take(&mut self, inputs: &[Input]) -> Result<(), Stop> {
+        let now = self.log.now();
+        let latest = now.plus(self.limits.clock_ahead_max_us);
+        if let Some(ahead) = inputs.iter().find(|input| input.record.at > latest) {
+            return Err(Stop::ClockAhead { lane: self.lane, at: ahead.record.at, now });
+        }
+        let intakes: Vec<Intake<C::Input>> = inputs
+            .iter()
+            .map(|input| intake::read::<C>(&mut self.codec, self.lane, self.rules.lanes, input))
+            .collect();
+        self.prefetch(&intakes)?;
+        let mut draft = Draft::new(self.lane);
+        for (input, intake) in inputs.iter().zip(&intakes) {
+            self.decide(input, intake, &mut draft)?;
+            if draft.bytes() >= self.limits.commit_bytes_max {
+                self.commit(std::mem::replace(&mut draft, Draft::new(self.lane)))?;
+            }
+        }
+        if !draft.is_empty() {
+            self.commit(draft)?;
+        }
+        self.metrics.batch(inputs.len(), self.core.cells(), self.timers.len());
+        Ok(())
+    }
+
+    /// Loads what the batch needs and memory lacks. Loaded cells may name further ones, so it repeats until none
+    /// is missing: a hold names its products.
+    fn prefetch(&mut self, intakes: &[Intake<C::Input>]) -> Result<(), Stop> {
+        let mut keys = Vec::new();
+        for intake in intakes {
+            match intake {
+                Intake::Command(input, _) | Intake::Message(input, _, _) => {
+                    self.core.footprint(input, &mut keys);
+                }
+                Intake::Dead(_) => {}
+            }
+        }
+        self.load(&keys)
+    }
+
+    /// Loads the cells of a footprint that memory lacks.
+    pub(crate) fn load(&mut self, keys: &[Key]) -> Result<(), Stop> {
+        let mut missing = keys.to_vec();
+        self.core.retain_missing(&mut missing);
+        while !missing.is_empty() {
+            let rows = self.projection.load(&missing)?;
+            self.metrics.loaded(missing.len());
+            for (key, row) in missing.iter().zip(rows) {
+                self.core.load(*key, row).map_err(|source| self.broken(source))?;
+            }
+            missing.clear();
+            missing.extend_from_slice(keys);
+            self.core.retain_missing(&mut missing);
+        }
+        Ok(())
+    }
+
+    /// Decides one input and adds its entry to the draft.
+    fn decide(
+        &mut self,
+        input: &Input,
+        intake: &Intake<C::Input>,
+        draft: &mut Draft,
+    ) -> Result<(), Stop> {
+        let at = input.record.at;
+        let decision = match intake {
+            Intake::Command(command, _) => self.core.decide(&self.rules, command, at),
+            Intake::Message(message, _, sender) => {
+                if self.is_known_message(*sender)? {
+                    Ok(Decision::nothing(Verdict::Ignored, Code::Ok))
+                } else {
+                    self.core.decide(&self.rules, message, at)
+                }
+            }
+            Intake::Dead(letter) => Ok(dead(letter)),
+        };
+        let decision = decision.map_err(|source| self.broken(source))?;
+        let entry = self.entry(input, intake, decision)?;
+        trace_entry(self.lane, &entry);
+        if let Intake::Dead(letter) = intake {
+            self.metrics.dead_letter();
+            let topic = match input.source {
+                Source::Commands => TopicId::commands(self.lane.role),
+                Source::Inbox => TopicId::inbox(self.lane.role),
+            };
+            draft.push_dead(topic, input, letter);
+        }
+        self.record(entry, draft, Some((input.source, input.next)))
+    }
+
+    /// Folds an entry into the state and adds it to the draft, with what the outside is told about it.
+    pub(crate) fn record(
+        &mut self,
+        entry: Entry,
+        draft: &mut Draft,
+        consumed: Option<(Source, u64)>,
+    ) -> Result<(), Stop> {
+        let bytes = entry_bytes_max(&entry);
+        if draft.is_step_full(bytes, self.limits.step_bytes_max) {
+            self.close_step(draft);
+        }
+        self.core.evolve(&entry).map_err(|source| self.broken(source))?;
+        for event in self.core.events(&entry) {
+            draft.push_event(&mut self.codec, &event, self.rules.lanes);
+        }
+        let timers = &mut self.timers;
+        C::deadlines(&entry, &mut |order, deadline| timers.set(order, deadline));
+        if let Some((source, next)) = consumed {
+            self.head.consume(source, next);
+        }
+        let sent = draft.push(&mut self.codec, &self.core, entry, bytes);
+        sent.map_err(|_| self.broken_rule("a message goes to a role that does not take it"))
+    }
+
+    fn close_step(&mut self, draft: &mut Draft) {
+        draft.close_step(&mut self.codec, &mut self.head, self.core.balances());
+    }
+
+    /// Whether a message was received before. A missing one stops the lane: its sender's numbers are dense.
+    fn is_known_message(&mut self, sender: Sender) -> Result<bool, Stop> {
+        if sender.number == 0 {
+            return Ok(false);
+        }
+        let received = self.head.received_from(sender.lane);
+        if sender.number <= received {
+            return Ok(true);
+        }
+        let expected = received + 1;
+        if sender.number > expected {
+            let (lane, from, got) = (self.lane, sender.lane, sender.number);
+            return Err(Stop::Gap { lane, from, expected, got });
+        }
+        self.head.receive(sender.lane, sender.number);
+        Ok(false)
+    }
+
+    /// Makes the entry of a decision: its place, its time and the numbers of its messages.
+    fn entry(
+        &mut self,
+        input: &Input,
+        intake: &Intake<C::Input>,
+        decision: Decision,
+    ) -> Result<Entry, Stop> {
+        let (meta, cause) = match intake {
+            Intake::Command(_, meta) => (meta, None),
+            Intake::Message(_, meta, sender) => (meta, (sender.number > 0).then_some(sender.stamp)),
+            Intake::Dead(letter) => (&letter.meta, None),
+        };
+        let InputPlace { source, offset, at } = InputPlace::of(input);
+        let input = Some(InputRef { source, offset, at });
+        self.place(input, meta, cause, at, decision)
+    }
+
+    /// Gives a decision its place in the journal.
+    pub(crate) fn place(
+        &mut self,
+        input: Option<InputRef>,
+        meta: &Meta,
+        cause: Option<Stamp>,
+        at: Micros,
+        decision: Decision,
+    ) -> Result<Entry, Stop> {
+        let (sequence, stamp) = self.head.advance(at, cause);
+        let Decision { verdict, code, changes, postings, messages, answers } = decision;
+        let messages = numbered(&mut self.head, messages)
+            .ok_or_else(|| self.broken_rule("a message goes to a lane that is not there"))?;
+        Ok(Entry {
+            sequence,
+            stamp,
+            input,
+            command_id: meta.command_id,
+            actor: meta.actor.clone(),
+            trace_id: meta.trace_id,
+            verdict,
+            code,
+            changes,
+            postings,
+            messages,
+            answers,
+        })
+    }
+
+    /// The single atomic point: everything of the draft is in the log, or nothing.
+    pub(crate) fn commit(&mut self, mut draft: Draft) -> Result<(), Stop> {
+        self.close_step(&mut draft);
+        let committed = self.log.commit(draft.take_commit(&self.head))?;
+        self.metrics.commit(draft.entries);
+        let mut rows = std::mem::take(&mut draft.statement);
+        rows.extend(draft.touched.drain().filter_map(|key| self.core.row(key)));
+        self.projection.push(Pending {
+            ticket: committed.ticket,
+            entries: draft.entries,
+            rows,
+            answers: draft.answers,
+            watermark: self.head.watermark(committed.journal),
+        });
+        Ok(())
+    }
+
+    /// Projects what became durable, and lets go of memory that the store has now.
+    fn project_durable(&mut self) -> Result<usize, Stop> {
+        let durable = self.log.durable();
+        let projected = self.projection.advance(durable, &mut self.codec, self.log.as_mut())?;
+        if projected > 0 {
+            self.metrics.projected(projected, self.projection.entries());
+            if self.core.cells() > self.limits.cells_max {
+                // An eighth more than needed, so that it is not needed again at once.
+                let keep = self.limits.cells_max - self.limits.cells_max / 8;
+                self.core.trim(self.projection.acknowledged(), keep);
+            }
+        }
+        Ok(projected)
+    }
+
+    fn ring_timers(&mut self) -> Result<(), Stop> {
+        let (repeat_us, max) = (self.limits.reminder_repeat_us, self.limits.reminders_max);
+        for order in self.timers.ring(self.log.now(), repeat_us, max) {
+            if let Some(value) = C::encode_reminder(&mut self.codec, self.lane.index, order) {
+                self.log.remind(NewRecord::new(bytes::Bytes::new(), value))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn broken(&self, source: Broken) -> Stop {
+        Stop::Broken { lane: self.lane, source }
+    }
+
+    fn broken_rule(&self, what: &'static str) -> Stop {
+        self.broken(Broken { about: format!("entry {}", self.head.sequence), what })
+    }
+}
+
+/// Where an input was read, and when the log took it.
+struct InputPlace {
+    source: Source,
+    offset: u64,
+    at: Micros,
+}
+
+impl InputPlace {
+    fn of(input: &Input) -> Self {
+        Self { source: input.source, offset: input.record.offset, at: input.record.at }
+    }
+}
+
+/// A record that no lane can use changes nothing; whoever asked is told.
+fn dead(letter: &DeadLetter) -> Decision {
+    let mut decision = Decision::nothing(Verdict::Dead, letter.code);
+    if let (Some(command_id), Some(asker)) = (letter.meta.command_id, letter.asker) {
+        decision.answers.push(Answer { command_id, asker, outcome: Outcome::of(letter.code) });
+    }
+    decision
+}
+
+/// One DEBUG line an entry: what was decided about which command, never who is behind it.
+fn trace_entry(lane: Lane, entry: &Entry) {
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        tracing::debug!(
+            %lane,
+            sequence = entry.sequence,
+            command_id = entry.command_id.map(tracing::field::display),
+            trace_id = entry.trace_id.map(tracing::field::display),
+            verdict = ?entry.verdict,
+            code = entry.code.as_str(),
+            "decided"
+        );
+    }
+}

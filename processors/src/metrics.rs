@@ -1,0 +1,78 @@
+//! Every metric of the lanes, by name.
+
+use jupan_schemas::Lane;
+use metrics::{Counter, Gauge, counter, gauge};
+
+/// Inputs decided, by lane.
+pub const INPUTS: &str = "jupan_lane_inputs_total";
+/// Entries committed, by lane.
+pub const ENTRIES: &str = "jupan_lane_entries_total";
+/// Commits, by lane.
+pub const COMMITS: &str = "jupan_lane_commits_total";
+/// Entries projected, by lane.
+pub const PROJECTED: &str = "jupan_lane_projected_entries_total";
+/// Entries committed and not yet projected, by lane.
+pub const UNPROJECTED: &str = "jupan_lane_unprojected_entries";
+/// Records that went to the dead letters, by lane.
+pub const DEAD_LETTERS: &str = "jupan_lane_dead_letters_total";
+/// Cells looked up in the store, by lane.
+pub const LOADED: &str = "jupan_lane_loaded_cells_total";
+/// Cells in memory, by lane.
+pub const CELLS: &str = "jupan_lane_cells";
+/// Pending orders, by lane.
+pub const PENDING_ORDERS: &str = "jupan_lane_pending_orders";
+
+/// One lane's metrics, looked up once.
+pub(crate) struct LaneMetrics {
+    inputs: Counter,
+    entries: Counter,
+    commits: Counter,
+    projected: Counter,
+    unprojected: Gauge,
+    dead_letters: Counter,
+    loaded: Counter,
+    cells: Gauge,
+    pending_orders: Gauge,
+}
+
+#[allow(clippy::cast_precision_loss, reason = "gauges are for people; 2^53 is enough")]
+impl LaneMetrics {
+    pub(crate) fn new(lane: Lane) -> Self {
+        let lane = lane.to_string();
+        Self {
+            inputs: counter!(INPUTS, "lane" => lane.clone()),
+            entries: counter!(ENTRIES, "lane" => lane.clone()),
+            commits: counter!(COMMITS, "lane" => lane.clone()),
+            projected: counter!(PROJECTED, "lane" => lane.clone()),
+            unprojected: gauge!(UNPROJECTED, "lane" => lane.clone()),
+            dead_letters: counter!(DEAD_LETTERS, "lane" => lane.clone()),
+            loaded: counter!(LOADED, "lane" => lane.clone()),
+            cells: gauge!(CELLS, "lane" => lane.clone()),
+            pending_orders: gauge!(PENDING_ORDERS, "lane" => lane),
+        }
+    }
+
+    pub(crate) fn batch(&self, inputs: usize, cells: usize, pending_orders: usize) {
+        self.inputs.increment(inputs as u64);
+        self.cells.set(cells as f64);
+        self.pending_orders.set(pending_orders as f64);
+    }
+
+    pub(crate) fn commit(&self, entries: usize) {
+        self.commits.increment(1);
+        self.entries.increment(entries as u64);
+    }
+
+    pub(crate) fn projected(&self, entries: usize, unprojected: usize) {
+        self.projected.increment(entries as u64);
+        self.unprojected.set(unprojected as f64);
+    }
+
+    pub(crate) fn loaded(&self, cells: usize) {
+        self.loaded.increment(cells as u64);
+    }
+
+    pub(crate) fn dead_letter(&self) {
+        self.dead_letters.increment(1);
+    }
+}

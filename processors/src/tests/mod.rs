@@ -1,0 +1,5 @@
+//! The lane over the memory providers: order, crashes, takeovers, bounds.
+
+mod faults;
+mod harness;
+mod takeover;

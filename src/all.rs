@@ -1,0 +1,265 @@
+//! Every role in one process, on the embedded log and store: what `jupan` runs by default.
+
+use crate::traces;
+use anyhow::{Context, bail};
+use jupan_analytics::{Analyzer, TopAnswer, TopError, TopQuery, View};
+use jupan_ingest_api::{Api, Drained, Health, Ports, Top};
+use jupan_ledger::Rules;
+use jupan_log::{Log, SystemClock, embedded as embedded_log};
+use jupan_processors::{Host, Limits, Parts};
+use jupan_schemas::{Micros, Money, Role, SchemaIds};
+use jupan_store::embedded as embedded_store;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{net::TcpListener, signal::unix, sync::Notify};
+
+/// A drain is over after this long, whatever is left: it waits in the log for the next start.
+const DRAIN_MAX: Duration = Duration::from_secs(9);
+/// Of which HTTP requests that are being answered may take so much.
+const HTTP_DRAIN_MAX: Duration = Duration::from_secs(4);
+/// And orders on their way between lanes so much.
+const LANE_DRAIN_MAX: Duration = Duration::from_secs(3);
+/// How often the lanes are asked whether one has failed.
+const WATCH_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Which clock the best sellers' window follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ClockChoice {
+    /// The machine's: the last 3 days from now.
+    Wall,
+    /// The newest sale: for imports and replays of the past.
+    Event,
+}
+
+/// How the shop runs.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Where HTTP is served; without authentication a loopback address only
+    #[arg(long, env = "JUPAN_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// The data directory; made if it is not there
+    #[arg(long, env = "JUPAN_DATA", default_value = "./jupan-data", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Lanes of each role, fixed when the data directory is made; default: half the cores
+    #[arg(long, env = "JUPAN_LANES", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) lanes: Option<u16>,
+    /// Which clock the best sellers' window follows
+    #[arg(long, env = "JUPAN_CLOCK", value_enum, default_value = "wall")]
+    pub(crate) clock: ClockChoice,
+    /// For how many days sales are kept for the best sellers
+    #[arg(long, env = "JUPAN_SALES_DAYS", default_value_t = 33, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(4..=400))]
+    pub(crate) sales_days: u32,
+    /// Least amount of one charge, in minor units
+    #[arg(long, env = "JUPAN_CHARGE_MIN", default_value_t = 1, value_name = "AMOUNT", value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) charge_min: i64,
+    /// Most of one charge, in minor units
+    #[arg(long, env = "JUPAN_CHARGE_MAX", default_value_t = 10_000_000, value_name = "AMOUNT", value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) charge_max: i64,
+    /// How long an order may stay pending
+    #[arg(long, env = "JUPAN_ORDER_DEADLINE_S", default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(1..=86_400))]
+    pub(crate) order_deadline_s: i64,
+    /// Commands that may wait for their outcome at once; more are refused before they are written
+    #[arg(long, env = "JUPAN_IN_FLIGHT_MAX", default_value_t = 16_384, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) in_flight_max: u32,
+    #[command(flatten)]
+    pub(crate) traces: traces::Options,
+}
+
+impl Options {
+    fn rules(&self, lanes: u16) -> Rules {
+        let mut rules = Rules::new(lanes);
+        rules.charge_min = Money(self.charge_min);
+        rules.charge_max = Money(self.charge_max);
+        rules.order_deadline_us = self.order_deadline_s * Micros::SECOND;
+        rules
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if self.charge_min > self.charge_max {
+            bail!("--charge-min is above --charge-max");
+        }
+        jupan_ingest_api::check_listen(self.listen, false)?;
+        Ok(())
+    }
+}
+
+/// Runs the shop until it is told to stop or cannot go on.
+///
+/// # Errors
+/// Why it could not start, or could not go on.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    options.check()?;
+    let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let shop = Shop::open(options)?;
+    let served = runtime.block_on(serve(options, &shop, metrics));
+    let drained = shop.close();
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    served.and(drained)
+}
+
+/// The parts of a running shop.
+pub(crate) struct Shop {
+    pub(crate) log: Arc<embedded_log::EmbeddedLog>,
+    pub(crate) store: Arc<embedded_store::EmbeddedStore>,
+    host: Arc<Host>,
+    analyzer: Analyzer,
+    failed: Arc<Notify>,
+}
+
+impl Shop {
+    /// Opens the data directory and starts the lanes and the analyzer.
+    ///
+    /// # Errors
+    /// What cannot be opened, and why.
+    pub(crate) fn open(options: &Options) -> anyhow::Result<Self> {
+        let failed = Arc::new(Notify::new());
+        let on_failure: Option<Box<dyn Fn(&str) + Send + Sync>> = {
+            let failed = failed.clone();
+            Some(Box::new(move |_: &str| failed.notify_one()))
+        };
+        let log_options =
+            embedded_log::Options { lanes: options.lanes, on_failure, ..Default::default() };
+        let log = embedded_log::EmbeddedLog::open(&options.data, log_options, Arc::new(SystemClock))
+            .with_context(|| format!("the log in {} cannot be opened", options.data.display()))?;
+        let store_dir = options.data.join("store");
+        let store = embedded_store::EmbeddedStore::open(&store_dir, Default::default())
+            .with_context(|| format!("the store in {} cannot be opened", store_dir.display()))?;
+        let parts = Parts {
+            log: log.clone(),
+            store: store.clone(),
+            schema_ids: Arc::new(SchemaIds::embedded()),
+            rules: options.rules(log.partitions()),
+            limits: Limits::default(),
+        };
+        let host = Arc::new(Host::start(&parts, &[Role::Users, Role::Products])?);
+        let clock = match options.clock {
+            ClockChoice::Wall => jupan_analytics::Clock::Wall,
+            ClockChoice::Event => jupan_analytics::Clock::Event,
+        };
+        let analyzer_options = jupan_analytics::Options {
+            clock,
+            sales_days: options.sales_days,
+            data: Some(options.data.join("analytics")),
+            ..Default::default()
+        };
+        let analyzer = Analyzer::start(log.clone(), analyzer_options)
+            .context("the analyzer cannot be started")?;
+        Ok(Self { log, store, host, analyzer, failed })
+    }
+
+    /// Whether every lane is restored and reads its inputs.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.host.is_ready()
+    }
+
+    /// Why the shop cannot go on, if so.
+    fn failure(&self) -> Option<String> {
+        self.log.failure().or_else(|| self.host.failure()).or_else(|| self.store.failure())
+    }
+
+    /// Finishes what is accepted, writes it down and lets go of the directory.
+    ///
+    /// # Errors
+    /// Why the shop had failed before, or what could not be written.
+    pub(crate) fn close(self) -> anyhow::Result<()> {
+        let failure = self.failure();
+        let end = Instant::now() + DRAIN_MAX - HTTP_DRAIN_MAX;
+        let finished = self.host.drain(LANE_DRAIN_MAX);
+        self.analyzer.stop();
+        self.log.close();
+        self.store.close();
+        if let Some(cause) = failure {
+            bail!("the shop cannot go on: {cause}");
+        }
+        if !finished {
+            tracing::warn!("some orders are on their way; they go on at the next start");
+        }
+        tracing::info!(left_ms = end.saturating_duration_since(Instant::now()).as_millis(), "drained");
+        Ok(())
+    }
+}
+
+/// Health as the probes see it.
+struct Probe {
+    host: Arc<Host>,
+    log: Arc<embedded_log::EmbeddedLog>,
+    store: Arc<embedded_store::EmbeddedStore>,
+}
+
+impl Health for Probe {
+    fn is_ready(&self) -> bool {
+        self.host.is_ready()
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.log.failure().or_else(|| self.host.failure()).or_else(|| self.store.failure())
+    }
+}
+
+/// The analyzer's view, as the API asks it.
+struct Tops(View);
+
+impl Top for Tops {
+    fn top(&self, query: &TopQuery) -> Result<TopAnswer, TopError> {
+        self.0.top(query)
+    }
+}
+
+async fn serve(options: &Options, shop: &Shop, metrics: PrometheusHandle) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .with_context(|| format!("{} cannot be listened on", options.listen))?;
+    let address = listener.local_addr()?;
+    let probe =
+        Probe { host: shop.host.clone(), log: shop.log.clone(), store: shop.store.clone() };
+    let ports = Ports {
+        log: shop.log.clone(),
+        store: shop.store.clone(),
+        top: Arc::new(Tops(shop.analyzer.view())),
+        health: Arc::new(probe),
+        render_metrics: Arc::new(move || metrics.render()),
+        schema_ids: Arc::new(SchemaIds::embedded()),
+        base_url: format!("http://{address}"),
+    };
+    let limits = jupan_ingest_api::Limits {
+        in_flight_max: usize::try_from(options.in_flight_max)?,
+        ..Default::default()
+    };
+    let api = Api::open(ports, limits)?;
+    let mut terminate = unix::signal(unix::SignalKind::terminate())?;
+    let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
+    print_hint(options, address);
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+            () = failure(shop) => tracing::error!("the shop cannot go on"),
+        }
+    };
+    if let Drained::CutOff { connections } = jupan_ingest_api::serve(listener, api, stop).await {
+        tracing::warn!(connections, "requests were cut off: their callers ask again");
+    }
+    Ok(())
+}
+
+/// Returns when something has failed for good.
+async fn failure(shop: &Shop) {
+    while shop.failure().is_none() {
+        tokio::select! {
+            () = shop.failed.notified() => {}
+            () = tokio::time::sleep(WATCH_INTERVAL) => {}
+        }
+    }
+}
+
+/// Where to look, and what to try.
+fn print_hint(options: &Options, address: SocketAddr) {
+    println!("jupan serves http://{address}, data in {}", options.data.display());
+    println!("{}", jupan_ingest_api::hint(&format!("http://{address}")));
+}

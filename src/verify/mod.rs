@@ -1,0 +1,286 @@
+//! # `jupan verify`: proves a shop's invariants from its data directory
+//!
+//! Opens the directory itself, read-only, and shares nothing with the engine but the codec and `evolve`: segments,
+//! frames and records are read by a reader of its own, balances are added up from postings alone, and orders are
+//! followed by a model of its own. What an entry says it left behind is compared, never believed.
+//!
+//! ```text
+//!   segments -> frames -> records --first pass--> inputs, journal, accounts, outcomes, orders, sales, fold
+//!                               \--second pass--> fold again, by reading rows back: the same state hash
+//! ```
+//!
+//! **Invariants, as absences**
+//! - Nothing is written, and no directory is read that a shop is running on.
+//! - There is no check that believes a balance, a status or a hash because the journal says so.
+//! - There is no record that is left out: every one is decided, derived, or named as a fault.
+//! - There is no state that grows with the log but what the shop itself must remember.
+
+mod accounts;
+mod audit;
+mod command;
+mod derived;
+mod findings;
+mod fold;
+mod frames;
+mod holds;
+mod inputs;
+mod journal;
+mod lanes;
+mod order;
+mod orders;
+mod outcomes;
+mod records;
+mod refusals;
+mod report;
+mod rest;
+mod segments;
+mod state;
+mod tops;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use command::{Options, main};
+pub(crate) use report::Report;
+
+use audit::Audit;
+use findings::{Desk, Findings, Invariant, Place};
+use fold::Folds;
+use frames::Walk;
+use jupan_schemas::{Codec, Hash, Lane, OrderStatus, Role, Step, TopicId};
+use records::Records;
+use report::{Facts, MoneyFacts, UnitFacts};
+use segments::{Corruption, Directory};
+use std::path::{Path, PathBuf};
+
+/// How far a verification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Bytes of the log that were looked at, over both passes.
+    pub(crate) bytes_done: u64,
+    /// Bytes to look at in all.
+    pub(crate) bytes_total: u64,
+}
+
+/// Why nothing can be proved. Faults of the shop are findings, not failures.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// There is no shop.
+    #[error("{path} does not exist: this is no data directory of a shop", path = path.display())]
+    NoShop {
+        /// What is missing.
+        path: PathBuf,
+    },
+    /// A shop runs on the directory.
+    #[error("the shop is running: stop it first ({path} is locked)", path = path.display())]
+    Running {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// A file cannot be read.
+    #[error("{path} cannot be read", path = path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// `jupan.json` is not what it should be.
+    #[error("{path} cannot be understood", path = path.display())]
+    Settings {
+        /// Where it lies.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The directory has a format that this version does not read.
+    #[error("{path} names format {found}; this version reads format 1", path = path.display())]
+    Format {
+        /// Where it is said.
+        path: PathBuf,
+        /// The format named.
+        found: u32,
+    },
+}
+
+impl Failure {
+    fn read(path: &Path, source: std::io::Error) -> Self {
+        Self::Read { path: path.to_owned(), source }
+    }
+}
+
+/// Proves the invariants of a data directory, without telling how far it is.
+///
+/// # Errors
+/// [`Failure`] where nothing can be proved.
+pub(crate) fn of(data: &Path) -> Result<Report, Failure> {
+    let overdue_slack_ms = command::OVERDUE_SLACK_MS;
+    let options = Options { data: data.to_owned(), json: false, overdue_slack_ms };
+    run(&options, &mut |_| {})
+}
+
+/// Proves the invariants of a data directory, and reports what does not hold.
+///
+/// # Errors
+/// [`Failure`] where nothing can be proved.
+pub(crate) fn run(options: &Options, report: &mut dyn FnMut(Progress)) -> Result<Report, Failure> {
+    let directory = Directory::open(&options.data)?;
+    let total = directory.bytes().saturating_mul(2);
+    let mut audit = Audit::new(directory.lanes);
+    let walk = frames::walk(&directory.segments, &mut |frame, done| {
+        audit.frame(frame);
+        report(Progress { bytes_done: done, bytes_total: total });
+    })?;
+    let corruption = walk.corruption.as_ref().or(directory.corruption.as_ref());
+    if let Some(corruption) = corruption {
+        damaged(corruption, &mut audit.findings);
+    }
+    let is_complete = corruption.is_none();
+    if is_complete {
+        at_rest(&mut audit, options.overdue_slack_ms);
+    }
+    let mut facts = facts(&directory, &walk, &audit);
+    let hashes = first_fold(&mut audit);
+    let Audit { mut findings, folds, .. } = audit;
+    drop(folds);
+    let again = second_fold(&directory, &mut findings, &mut |done| {
+        report(Progress { bytes_done: total / 2 + done, bytes_total: total });
+    })?;
+    facts.state_hash = compare_folds(&hashes, &again, &mut findings);
+    report(Progress { bytes_done: total, bytes_total: total });
+    Ok(Report { facts, findings, is_complete })
+}
+
+fn damaged(corruption: &Corruption, findings: &mut Findings) {
+    let Corruption { segment, position, about, expected, found } = corruption;
+    let place = Place { segment: Some(*segment), position: Some(*position), ..Place::default() };
+    Desk { findings, place }.fault(Invariant::Log, about, expected, found);
+}
+
+/// What is only true, or only known, behind the last step.
+fn at_rest(audit: &mut Audit, slack_ms: u64) {
+    let slack_us = i64::try_from(slack_ms).unwrap_or(i64::MAX).saturating_mul(1000);
+    let unread = audit.inputs.unread_messages();
+    rest::check(&audit.orders, &unread, &audit.journals, slack_us, &mut audit.findings);
+    let place = Place::default();
+    audit.accounts.finish(&mut Desk { findings: &mut audit.findings, place });
+}
+
+/// Hashes of every lane's rows, once they say the same as the model; `None` where a fold broke.
+type Hashes = Vec<(Lane, Option<Hash>)>;
+
+fn first_fold(audit: &mut Audit) -> Hashes {
+    let Audit { findings, folds, accounts, orders, outcomes, .. } = audit;
+    let model = state::Model { accounts, orders, outcomes };
+    let mut hashes = Vec::new();
+    let (mut count, mut is_whole) = (state::Count::default(), true);
+    folds.for_each(&mut |lane, rows| {
+        is_whole &= rows.is_some();
+        if let Some(rows) = &rows {
+            model.compare(lane, rows, &mut count, findings);
+        }
+        hashes.push((lane, rows.map(|rows| fold::hash(&rows))));
+    });
+    if is_whole {
+        let own = state::Count {
+            users: orders.users.len(),
+            products: orders.prices.len(),
+            orders: orders.orders.len(),
+        };
+        let mut desk = Desk { findings, place: Place::default() };
+        desk.same(Invariant::Journal, "rows of the fold", own, count);
+    }
+    hashes
+}
+
+fn second_fold(
+    directory: &Directory,
+    findings: &mut Findings,
+    report: &mut dyn FnMut(u64),
+) -> Result<Hashes, Failure> {
+    let mut folds = Folds::new(directory.lanes, true);
+    let codec = Codec::embedded();
+    frames::walk(&directory.segments, &mut |frame, done| {
+        let place = Place {
+            segment: Some(frame.segment),
+            position: Some(frame.position),
+            ..Place::default()
+        };
+        for record in Records::of(frame.payload).into_iter().flatten().flatten() {
+            let role = match record.at.topic {
+                TopicId::UserJournal => Role::Users,
+                TopicId::ProductJournal => Role::Products,
+                _ => continue,
+            };
+            let lane = Lane { role, index: record.at.partition };
+            // What cannot be read is a finding of the first pass.
+            let Ok(step) = codec.decode::<Step>(record.value) else { continue };
+            if lane.index < directory.lanes {
+                let place = Place { lane: Some(lane), step: Some(step.number), ..place };
+                folds.step(lane, &step, &mut Desk { findings: &mut *findings, place });
+            }
+        }
+        report(done);
+    })?;
+    let mut hashes = Vec::new();
+    folds.for_each(&mut |lane, rows| hashes.push((lane, rows.map(|rows| fold::hash(&rows)))));
+    Ok(hashes)
+}
+
+/// Both folds must come to the same rows. Returns one hash for all of them.
+fn compare_folds(first: &Hashes, again: &Hashes, findings: &mut Findings) -> Option<String> {
+    let mut all = Vec::new();
+    for ((lane, one), (_, other)) in first.iter().zip(again) {
+        let place = Place { lane: Some(*lane), ..Place::default() };
+        let mut desk = Desk { findings: &mut *findings, place };
+        desk.same(Invariant::Journal, "state hash of the second fold", one, other);
+        all.push(one.map(|hash| hash.0));
+    }
+    let all: Option<Vec<[u8; 32]>> = all.into_iter().collect();
+    all.map(|hashes| Hash::of(hashes.as_flattened()).to_string())
+}
+
+fn facts(directory: &Directory, walk: &Walk, audit: &Audit) -> Facts {
+    let (steps, entries) = audit.journals.counts();
+    let top = audit.sales.last_window(5);
+    let totals = audit.accounts.totals();
+    let mut facts = Facts {
+        lanes: directory.lanes,
+        segments: directory.segments.len(),
+        log_bytes: walk.end,
+        unfinished_bytes: walk.unfinished_bytes,
+        frames: walk.frames,
+        steps,
+        entries,
+        unread_inputs: audit.inputs.unread(),
+        users: audit.orders.users.len(),
+        products: audit.orders.prices.len(),
+        money: MoneyFacts {
+            charged: totals.charged,
+            paid: totals.paid,
+            refunded: totals.refunded,
+            held: audit.accounts.held(),
+        },
+        top_lists: audit.sales.lists(),
+        top_window_to: top.as_ref().map(|(to, _)| *to),
+        top: top.map_or_else(Vec::new, |(_, top)| top),
+        ..Facts::default()
+    };
+    for order in audit.orders.orders.values() {
+        *facts.orders.entry(order.status.as_str()).or_default() += 1;
+        if order.status == OrderStatus::Failed {
+            *facts.failed.entry(order.reason.as_str()).or_default() += 1;
+        }
+    }
+    let mut units = UnitFacts::default();
+    for stock in audit.accounts.stocks() {
+        units.supplied -= i128::from(stock.supply);
+        units.available += i128::from(stock.available);
+        units.reserved += i128::from(stock.reserved);
+        units.sold += i128::from(stock.sold);
+    }
+    facts.units = units;
+    facts
+}

@@ -1,0 +1,104 @@
+//! State = fold(journal), seen from outside: every row of the fold says the same as the accounts that were added up
+//! from postings, and as the own model of orders.
+
+use super::{
+    accounts::Accounts,
+    findings::{Desk, Findings, Invariant, Place},
+    order::Hold,
+    orders::Orders,
+    outcomes::Outcomes,
+};
+use jupan_schemas::{
+    Code, Lane,
+    rows::{HoldRow, Key, OrderRow, ProductRow, Row},
+};
+
+const RULE: Invariant = Invariant::Journal;
+
+/// What is known without the fold.
+pub(super) struct Model<'a> {
+    pub(super) accounts: &'a Accounts,
+    pub(super) orders: &'a Orders,
+    pub(super) outcomes: &'a Outcomes,
+}
+
+/// How many rows of each kind a fold has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) users: usize,
+    pub(super) products: usize,
+    pub(super) orders: usize,
+}
+
+impl Model<'_> {
+    /// Compares the rows of one lane, and counts them.
+    pub(super) fn compare(
+        &self,
+        lane: Lane,
+        rows: &[(Key, Row)],
+        count: &mut Count,
+        findings: &mut Findings,
+    ) {
+        let place = Place { lane: Some(lane), ..Place::default() };
+        let mut desk = Desk { findings, place };
+        for (_, row) in rows {
+            match row {
+                Row::User(user) => {
+                    count.users += 1;
+                    let own = self.accounts.wallet(user.user_id.0);
+                    let about = format_args!("folded balance of user {}", user.user_id);
+                    desk.same(RULE, about, own, user.balance.0);
+                }
+                Row::Product(product) => {
+                    count.products += 1;
+                    self.product(product, &mut desk);
+                }
+                Row::Order(order) => {
+                    count.orders += 1;
+                    self.order(order, &mut desk);
+                }
+                Row::Hold(hold) => self.hold(hold, &mut desk),
+                Row::Outcome(row) => {
+                    let own = self.outcomes.stored.get(&row.command_id);
+                    let own = own.map(|stored| stored.outcome);
+                    let about = format_args!("folded outcome of command {}", row.command_id);
+                    desk.same(RULE, about, own, Some(row.outcome));
+                }
+                Row::Statement(_) => {}
+            }
+        }
+    }
+
+    fn product(&self, row: &ProductRow, desk: &mut Desk<'_>) {
+        let own = self.accounts.stock(row.product_id.0);
+        let about = format_args!("folded stock of product {}", row.product_id);
+        let own = [-own.supply, own.available, own.reserved, own.sold];
+        let found = [row.supply, row.available, row.reserved, row.sold].map(|units| units.0);
+        desk.same(RULE, about, own, found);
+        let price = self.orders.prices.get(&row.product_id).copied();
+        desk.same(RULE, format_args!("{about}: price"), price, Some(row.price));
+    }
+
+    fn order(&self, row: &OrderRow, desk: &mut Desk<'_>) {
+        let about = format_args!("folded order {}", row.order_id);
+        let Some(own) = self.orders.orders.get(&row.order_id) else {
+            desk.fault(RULE, about, "an order that was placed", "none was");
+            return;
+        };
+        let reason = (own.reason != Code::Ok).then_some(own.reason);
+        desk.same(RULE, about, (own.status, reason), (row.status, row.reason));
+        desk.same(RULE, about, (own.total, own.sold_at), (row.total, row.sold_at));
+        let lines = own.lines.iter().map(|line| (line.product, line.units, line.price));
+        let found = row.lines.iter().map(|line| (line.product_id, line.quantity, line.price));
+        desk.rule(RULE, about, lines.eq(found), "the lines that were placed", "others");
+    }
+
+    fn hold(&self, row: &HoldRow, desk: &mut Desk<'_>) {
+        let part = self.orders.orders.get(&row.order_id).and_then(|order| {
+            order.parts.iter().find(|part| part.lane == row.lane).map(|part| part.hold)
+        });
+        let found = row.end.map_or(Hold::Open, Hold::Ended);
+        let about = format_args!("folded hold of order {}", row.order_id);
+        desk.same(RULE, about, part, Some(found));
+    }
+}

@@ -1,0 +1,141 @@
+//! What a forger can do to a log: change records, and mend the chain and the checksums behind the change.
+
+use super::{
+    shop::Shop,
+    writer::{self, OwnedRecord},
+};
+use crate::verify::{Options, Report, run};
+use jupan_schemas::{Codec, Entry, Hash, Lane, Record, Role, Step, TopicId};
+use tempfile::TempDir;
+
+pub(crate) const USERS_0: Lane = Lane { role: Role::Users, index: 0 };
+pub(crate) const PRODUCTS_0: Lane = Lane { role: Role::Products, index: 0 };
+
+/// Saves a log and verifies it.
+pub(crate) fn verify(shop: &Shop) -> Report {
+    let dir = TempDir::new().expect("a temporary directory");
+    writer::save(dir.path(), shop.lanes, &shop.log, 4096);
+    verify_directory(&dir)
+}
+
+pub(crate) fn options(dir: &TempDir) -> Options {
+    Options { data: dir.path().to_owned(), json: false, overdue_slack_ms: 60_000 }
+}
+
+pub(crate) fn verify_directory(dir: &TempDir) -> Report {
+    run(&options(dir), &mut |progress| assert!(progress.bytes_done <= progress.bytes_total))
+        .expect("a directory that can be read")
+}
+
+/// The report as text, for messages.
+pub(crate) fn text(report: &Report) -> String {
+    let mut out = Vec::new();
+    report.print(false, &mut out).expect("memory");
+    String::from_utf8(out).expect("text")
+}
+
+/// Every step of a lane, with the place of its record.
+pub(crate) fn steps(shop: &Shop, lane: Lane) -> Vec<((usize, usize), Step)> {
+    let codec = Codec::embedded();
+    let mut all = Vec::new();
+    for (group, records) in shop.log.iter().enumerate() {
+        for (index, record) in records.iter().enumerate() {
+            if record.topic == TopicId::journal(lane.role) && record.partition == lane.index {
+                all.push(((group, index), codec.decode(&record.value).expect("a step")));
+            }
+        }
+    }
+    all
+}
+
+/// Writes a step back where it was.
+pub(crate) fn put_step(shop: &mut Shop, (group, index): (usize, usize), step: &Step) {
+    let bytes = shop.codec.to_bytes(step);
+    shop.log[group][index].value = bytes;
+}
+
+/// Makes every step of a lane name the one before it, as the chain wants it.
+pub(crate) fn mend_chain(shop: &mut Shop, lane: Lane) {
+    let mut previous = Hash::ZERO;
+    for (place, mut step) in steps(shop, lane) {
+        step.previous = previous;
+        put_step(shop, place, &step);
+        previous = Hash::of(&shop.log[place.0][place.1].value);
+    }
+}
+
+/// Changes the first entry of a lane for which `change` says true; returns its step and sequence.
+pub(crate) fn change_entry(
+    shop: &mut Shop,
+    lane: Lane,
+    mut change: impl FnMut(&mut Entry) -> bool,
+) -> (u64, u64) {
+    for (place, mut step) in steps(shop, lane) {
+        let changed = step.entries.iter_mut().find_map(|entry| {
+            let sequence = entry.sequence;
+            change(entry).then_some(sequence)
+        });
+        if let Some(sequence) = changed {
+            put_step(shop, place, &step);
+            mend_chain(shop, lane);
+            return (step.number, sequence);
+        }
+    }
+    panic!("no entry to change in {lane}");
+}
+
+/// Changes every step of a lane, and mends the chain.
+pub(crate) fn change_steps(shop: &mut Shop, lane: Lane, mut change: impl FnMut(&mut Step)) {
+    for (place, mut step) in steps(shop, lane) {
+        change(&mut step);
+        put_step(shop, place, &step);
+    }
+    mend_chain(shop, lane);
+}
+
+/// Drops the first record for which `wanted` says true, and closes the gap in the offsets.
+pub(crate) fn drop_record(shop: &mut Shop, wanted: impl Fn(&OwnedRecord) -> bool) {
+    let found = shop.log.iter_mut().find_map(|group| {
+        let index = group.iter().position(&wanted)?;
+        Some(group.remove(index))
+    });
+    assert!(found.is_some(), "no record to drop");
+    renumber(shop);
+}
+
+/// Writes the first record for which `wanted` says true twice.
+pub(crate) fn double_record(shop: &mut Shop, wanted: impl Fn(&OwnedRecord) -> bool) {
+    let found = shop.log.iter_mut().find_map(|group| {
+        let index = group.iter().position(&wanted)?;
+        group.insert(index, group[index].clone());
+        Some(())
+    });
+    assert!(found.is_some(), "no record to double");
+    renumber(shop);
+}
+
+/// Changes the value of the first record of a topic for which `change` says true.
+pub(crate) fn change_record<T: Record>(
+    shop: &mut Shop,
+    topic: TopicId,
+    mut change: impl FnMut(&mut T) -> bool,
+) {
+    for record in shop.log.iter_mut().flatten().filter(|record| record.topic == topic) {
+        let Ok(mut value) = shop.codec.decode::<T>(&record.value) else { continue };
+        if change(&mut value) {
+            record.value = shop.codec.to_bytes(&value);
+            return;
+        }
+    }
+    panic!("no record to change");
+}
+
+/// Makes all offsets dense again, in the order of the log.
+pub(crate) fn renumber(shop: &mut Shop) {
+    let mut ends = std::collections::BTreeMap::new();
+    for record in shop.log.iter_mut().flatten() {
+        let end = ends.entry((record.topic, record.partition)).or_insert(0);
+        record.offset = *end;
+        *end += 1;
+    }
+}

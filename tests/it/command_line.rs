@@ -1,0 +1,91 @@
+//! The command line: exit codes, clear refusals, a drain in time.
+
+use crate::shop::{Shop, binary, fresh_dir, verify};
+use std::{
+    process::{Command, Output},
+    time::Duration,
+};
+
+fn jupan(args: &[&str]) -> Output {
+    Command::new(binary()).args(args).output().expect("the binary runs")
+}
+
+/// Runs a call that must fail: its exit code, and a word that its standard error must have.
+fn check_refusal(args: &[&str], code: i32, word: &str) {
+    let output = jupan(args);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {errors}");
+    assert!(errors.to_lowercase().contains(word), "{args:?}: {errors}");
+    assert!(!errors.contains("panicked"), "{args:?}: {errors}");
+}
+
+#[test]
+fn wrong_use_is_told_with_exit_code_2() {
+    check_refusal(&["--lsten", "x"], 2, "lsten");
+    check_refusal(&["--listen", "nowhere"], 2, "listen");
+    check_refusal(&["dance"], 2, "dance");
+    check_refusal(&["--sales-days", "1"], 2, "sales-days");
+    check_refusal(&["--trace", "a=b=c", "--data", "/dev/null/x"], 2, "trace");
+    check_refusal(&["replay"], 2, "--products");
+    check_refusal(&["replay", "--products", "none.csv", "--orders", "none.csv"], 2, "none.csv");
+    check_refusal(&["bench", "engine", "--dir", "/dev/shm"], 2, "tmpfs");
+    assert_eq!(jupan(&["--help"]).status.code(), Some(0));
+    assert_eq!(jupan(&["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn what_cannot_run_is_told_with_exit_code_3() {
+    let data = fresh_dir();
+    let missing = data.path().join("missing");
+    check_refusal(&["verify", "--data", &missing.to_string_lossy()], 3, "missing");
+    let file = data.path().join("file");
+    std::fs::write(&file, "x").expect("written");
+    check_refusal(&["--listen", "127.0.0.1:0", "--data", &file.to_string_lossy()], 3, "file");
+    let data = data.path().to_string_lossy().into_owned();
+    check_refusal(&["--listen", "0.0.0.0:0", "--data", &data], 3, "loopback");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_has_one_shop() {
+    let data = fresh_dir();
+    let shop = Shop::start(data.path(), &[]).await;
+    let path = data.path().to_string_lossy().into_owned();
+    check_refusal(&["--listen", "127.0.0.1:0", "--data", &path], 3, "lock");
+    check_refusal(&["verify", "--data", &path], 3, "running");
+    let address = shop.url.trim_start_matches("http://").to_owned();
+    let other = fresh_dir();
+    let other = other.path().to_string_lossy().into_owned();
+    check_refusal(&["--listen", &address, "--data", &other], 3, "listened");
+    assert!(shop.terminate().0.success());
+    verify(data.path());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_finishes_what_is_accepted() {
+    let data = fresh_dir();
+    let shop = Shop::start(data.path(), &[]).await;
+    let client = shop.client();
+    client.user(1).await;
+    client.product(1, 1, 1_000_000).await;
+    assert_eq!(client.charge(1, "c", 1_000_000).await.status, 200);
+    let mut ids = Vec::new();
+    for n in 0..200 {
+        let body = crate::shop::order_body(1, &[(1, 1)]);
+        let key = format!("o{n}");
+        let answer = client
+            .try_write(reqwest::Method::POST, "/order", &key, "respond-async", &body)
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status, 202, "{answer:?}");
+        let location = answer.location.expect("a location");
+        ids.push(location.split('?').next().unwrap_or_default().to_owned());
+    }
+    let (status, took) = shop.terminate();
+    assert!(status.success() && took < Duration::from_secs(10), "{status} after {took:?}");
+    verify(data.path());
+    let shop = Shop::start(data.path(), &[]).await;
+    let client = shop.client();
+    for id in ids {
+        assert_eq!(client.get(&id).await.body["status"], "SUCCESS");
+    }
+}

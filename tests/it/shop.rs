@@ -1,0 +1,225 @@
+//! A shop as a process of its own, and a client of it.
+
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Longest time for a shop to start or to drain before the test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The binary under test.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("JUPAN_BIN").map_or_else(|| env!("CARGO_BIN_EXE_jupan").into(), PathBuf::from)
+}
+
+/// A fresh data directory that goes with the test.
+pub(crate) fn fresh_dir() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("jupan-it-").tempdir().expect("a temporary directory")
+}
+
+/// A running shop; killed when dropped.
+pub(crate) struct Shop {
+    child: Child,
+    pub(crate) url: String,
+}
+
+impl Shop {
+    /// Starts a shop on a free port and waits until it is ready.
+    pub(crate) async fn start(data: &Path, args: &[&str]) -> Self {
+        let mut child = Command::new(binary())
+            .args(if args.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"][..] })
+            .args(["--trace", "warn", "--data"])
+            .arg(data)
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let stdout = child.stdout.take().expect("piped");
+        let (send, receive) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+            let first = lines.next().unwrap_or_default();
+            let url = first.split_whitespace().find_map(|word| {
+                word.starts_with("http://").then(|| word.trim_end_matches(',').to_owned())
+            });
+            drop(send.send(url));
+            lines.for_each(drop);
+        });
+        let url = tokio::time::timeout(PATIENCE, receive).await.expect("the shop starts in time");
+        let Some(url) = url.ok().flatten() else {
+            let status = child.wait().expect("it ended");
+            panic!("the shop ended at its start: {status}");
+        };
+        let shop = Self { child, url };
+        shop.until_ready().await;
+        shop
+    }
+
+    async fn until_ready(&self) {
+        let client = reqwest::Client::new();
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            let answer = client.get(format!("{}/readyz", self.url)).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the shop is not ready in time");
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client { http: reqwest::Client::new(), url: self.url.clone() }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL, at once.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it was running");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM, and what came of it.
+    pub(crate) fn terminate(mut self) -> (ExitStatus, Duration) {
+        let start = Instant::now();
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return (status, start.elapsed());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("the shop does not drain in time");
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) location: Option<String>,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+/// A client that keeps connections.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Client {
+    /// A GET; panics if there is no answer.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let request = self.http.get(format!("{}{path}", self.url));
+        read(request).await.expect("an answer")
+    }
+
+    /// A write with a key, waiting for its outcome; `Err` if there is no answer.
+    pub(crate) async fn try_write(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        key: &str,
+        prefer: &str,
+        body: &Value,
+    ) -> Result<Answer, reqwest::Error> {
+        let request = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .header("Idempotency-Key", key)
+            .header("Prefer", prefer)
+            .json(body);
+        read(request).await
+    }
+
+    /// A POST with a key, waiting for its outcome.
+    pub(crate) async fn post(&self, path: &str, key: &str, body: Value) -> Answer {
+        self.try_write(reqwest::Method::POST, path, key, "wait=30", &body).await.expect("an answer")
+    }
+
+    /// A PATCH with a key, waiting for its outcome.
+    pub(crate) async fn patch(&self, path: &str, key: &str, body: Value) -> Answer {
+        self.try_write(reqwest::Method::PATCH, path, key, "wait=30", &body).await.expect("an answer")
+    }
+
+    pub(crate) async fn user(&self, id: u64) {
+        let body = json!({"id": id, "name": format!("User {id}"), "email": format!("u{id}@example.org")});
+        let answer = self.post("/users", &format!("user-{id}"), body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+
+    pub(crate) async fn charge(&self, user: u64, key: &str, amount: i64) -> Answer {
+        self.post("/balance/charge", key, json!({"userId": user, "amount": amount})).await
+    }
+
+    pub(crate) async fn product(&self, id: u64, price: i64, stock: i64) {
+        let body = json!({"id": id, "name": format!("Product {id}"), "price": price, "stock": stock});
+        let answer = self.post("/products", &format!("product-{id}"), body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+
+    pub(crate) async fn order(&self, user: u64, key: &str, items: &[(u64, i64)]) -> Answer {
+        self.post("/order", key, order_body(user, items)).await
+    }
+
+    pub(crate) async fn stock(&self, product: u64) -> i64 {
+        self.get(&format!("/products/{product}")).await.body["stock"].as_i64().expect("a stock")
+    }
+
+    pub(crate) async fn balance(&self, user: u64) -> i64 {
+        self.get(&format!("/balance?userId={user}")).await.body["balance"].as_i64().expect("a balance")
+    }
+}
+
+pub(crate) fn order_body(user: u64, items: &[(u64, i64)]) -> Value {
+    let items: Vec<Value> = items
+        .iter()
+        .map(|(product, quantity)| json!({"productId": product, "quantity": quantity}))
+        .collect();
+    json!({"userId": user, "items": items})
+}
+
+async fn read(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Error> {
+    let answer = request.send().await?;
+    let status = answer.status().as_u16();
+    let location = answer.headers().get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let text = answer.text().await?;
+    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    Ok(Answer { status, location, body })
+}
+
+/// Runs `jupan verify` on a directory whose shop has ended; panics with its report unless it is green.
+pub(crate) fn verify(data: &Path) -> Value {
+    let output = Command::new(binary())
+        .args(["verify", "--json", "--data"])
+        .arg(data)
+        .output()
+        .expect("verify runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "verify: {}\n{text}\n{errors}", output.status);
+    let last = text.lines().last().unwrap_or_default();
+    serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}"))
+}
