@@ -153,14 +153,10 @@ impl Shop {
         Ok(Self { log, store, host, analyzer, failed })
     }
 
-    /// Whether every lane is restored and reads its inputs.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.host.is_ready()
-    }
-
     /// Why the shop cannot go on, if so.
     fn failure(&self) -> Option<String> {
-        self.log.failure().or_else(|| self.host.failure()).or_else(|| self.store.failure())
+        let lanes = self.log.failure().or_else(|| self.host.failure());
+        lanes.or_else(|| self.store.failure()).or_else(|| self.analyzer.failure())
     }
 
     /// Finishes what is accepted, writes it down and lets go of the directory.
@@ -173,10 +169,11 @@ impl Shop {
         let finished = self.host.drain(LANE_DRAIN_MAX);
         self.analyzer.stop();
         self.log.close();
-        self.store.close();
+        let stored = self.store.close();
         if let Some(cause) = failure {
             bail!("the shop cannot go on: {cause}");
         }
+        stored.context("the store cannot be closed")?;
         if !finished {
             tracing::warn!("some orders are on their way; they go on at the next start");
         }

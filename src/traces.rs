@@ -18,7 +18,7 @@ pub(crate) enum Format {
 pub(crate) struct Options {
     /// Which traces to show: a level (error, warn, info, debug, trace), or directives such as
     /// `info,jupan_processors=debug`
-    #[arg(long, env = "JUPAN_TRACE", default_value = "info", value_name = "FILTER")]
+    #[arg(long, env = "JUPAN_TRACE", default_value = "info,fjall=warn,lsm_tree=warn", value_name = "FILTER")]
     pub(crate) trace: String,
     /// How traces look
     #[arg(long, env = "JUPAN_TRACE_FORMAT", value_enum, default_value = "text")]

@@ -3,7 +3,7 @@
 use crate::{head::Head, intake::DeadLetter, role::Wired};
 use bytes::Bytes;
 use hashbrown::HashSet;
-use jupan_ledger::Event;
+use jupan_ledger::{Decision, Event};
 use jupan_log::{Commit, CommitRecord, Input, NewRecord};
 use jupan_schemas::{
     Answer, Change, Codec, Entry, Envelope, Lane, Message, STEP_BYTES_MAX, Step, SystemBalance,
@@ -11,11 +11,13 @@ use jupan_schemas::{
     rows::{Key, Row},
 };
 
-/// An upper bound of an entry's encoded size, without encoding it: numbers count as their longest form.
-pub(crate) fn entry_bytes_max(entry: &Entry) -> usize {
+/// An upper bound of the encoded size of a decision's entry, without encoding it: numbers count as their longest
+/// form.
+pub(crate) fn entry_bytes_max(actor: &str, decision: &Decision) -> usize {
     const FIXED: usize = 160;
     const LINE: usize = 32;
-    let changes: usize = entry.changes.iter().map(|change| FIXED + change_bytes_max(change)).sum();
+    let changes: usize =
+        decision.changes.iter().map(|change| FIXED + change_bytes_max(change)).sum();
     let lines_of = |message: &Message| match message {
         Message::Reserve(m) => m.lines.len(),
         Message::Reserved(m) => m.lines.len(),
@@ -23,13 +25,13 @@ pub(crate) fn entry_bytes_max(entry: &Entry) -> usize {
         Message::Refused(_) | Message::Settle(_) | Message::Release(_) => 0,
     };
     let messages: usize =
-        entry.messages.iter().map(|sent| 80 + LINE * lines_of(&sent.payload)).sum();
+        decision.messages.iter().map(|(_, message)| 80 + LINE * lines_of(message)).sum();
     FIXED
-        + entry.actor.len()
+        + actor.len()
         + changes
-        + 40 * entry.postings.len()
+        + 40 * decision.postings.len()
         + messages
-        + 120 * entry.answers.len()
+        + 120 * decision.answers.len()
 }
 
 fn change_bytes_max(change: &Change) -> usize {

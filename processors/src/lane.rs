@@ -185,52 +185,63 @@ impl<C: Wired> Worker<C> {
         intake: &Intake<C::Input>,
         draft: &mut Draft,
     ) -> Result<(), Stop> {
-        let at = input.record.at;
-        let decision = match intake {
-            Intake::Command(command, _) => self.core.decide(&self.rules, command, at),
-            Intake::Message(message, _, sender) => {
-                if self.is_known_message(*sender)? {
-                    Ok(Decision::nothing(Verdict::Ignored, Code::Ok))
-                } else {
-                    self.core.decide(&self.rules, message, at)
-                }
+        let InputPlace { source, offset, at } = InputPlace::of(input);
+        let (decision, meta, sender) = match intake {
+            Intake::Command(command, meta) => {
+                (self.core.decide(&self.rules, command, at), meta, None)
             }
-            Intake::Dead(letter) => Ok(dead(letter)),
+            Intake::Message(message, meta, sender) if self.is_new(*sender)? => {
+                (self.core.decide(&self.rules, message, at), meta, Some(*sender))
+            }
+            Intake::Message(_, meta, _) => {
+                (Ok(Decision::nothing(Verdict::Ignored, Code::Ok)), meta, None)
+            }
+            Intake::Dead(letter) => (Ok(dead(letter)), &letter.meta, None),
         };
         let decision = decision.map_err(|source| self.broken(source))?;
-        let entry = self.entry(input, intake, decision)?;
+        let bytes = self.make_room(&meta.actor, &decision, draft);
+        // From here on the lane stands behind this input: a step that is closed before must not say so.
+        let sender = sender.filter(|sender| sender.number > 0);
+        if let Some(sender) = sender {
+            self.head.receive(sender.lane, sender.number);
+        }
+        let cause = sender.map(|sender| sender.stamp);
+        let entry = self.place(Some(InputRef { source, offset, at }), meta, cause, at, decision)?;
         trace_entry(self.lane, &entry);
         if let Intake::Dead(letter) = intake {
             self.metrics.dead_letter();
-            let topic = match input.source {
+            let topic = match source {
                 Source::Commands => TopicId::commands(self.lane.role),
                 Source::Inbox => TopicId::inbox(self.lane.role),
             };
             draft.push_dead(topic, input, letter);
         }
-        self.record(entry, draft, Some((input.source, input.next)))
+        self.head.consume(source, input.next);
+        self.record(entry, bytes, draft)
+    }
+
+    /// Closes the open step if the decision's entry could make it too large; returns the entry's largest size.
+    pub(crate) fn make_room(&mut self, actor: &str, decision: &Decision, draft: &mut Draft) -> usize {
+        let bytes = entry_bytes_max(actor, decision);
+        if draft.is_step_full(bytes, self.limits.step_bytes_max) {
+            self.close_step(draft);
+        }
+        bytes
     }
 
     /// Folds an entry into the state and adds it to the draft, with what the outside is told about it.
     pub(crate) fn record(
         &mut self,
         entry: Entry,
+        bytes: usize,
         draft: &mut Draft,
-        consumed: Option<(Source, u64)>,
     ) -> Result<(), Stop> {
-        let bytes = entry_bytes_max(&entry);
-        if draft.is_step_full(bytes, self.limits.step_bytes_max) {
-            self.close_step(draft);
-        }
         self.core.evolve(&entry).map_err(|source| self.broken(source))?;
         for event in self.core.events(&entry) {
             draft.push_event(&mut self.codec, &event, self.rules.lanes);
         }
         let timers = &mut self.timers;
         C::deadlines(&entry, &mut |order, deadline| timers.set(order, deadline));
-        if let Some((source, next)) = consumed {
-            self.head.consume(source, next);
-        }
         let sent = draft.push(&mut self.codec, &self.core, entry, bytes);
         sent.map_err(|_| self.broken_rule("a message goes to a role that does not take it"))
     }
@@ -239,39 +250,15 @@ impl<C: Wired> Worker<C> {
         draft.close_step(&mut self.codec, &mut self.head, self.core.balances());
     }
 
-    /// Whether a message was received before. A missing one stops the lane: its sender's numbers are dense.
-    fn is_known_message(&mut self, sender: Sender) -> Result<bool, Stop> {
-        if sender.number == 0 {
-            return Ok(false);
-        }
-        let received = self.head.received_from(sender.lane);
-        if sender.number <= received {
-            return Ok(true);
-        }
-        let expected = received + 1;
+    /// Whether a message was not received before. A missing one stops the lane: its sender's numbers are dense.
+    fn is_new(&self, sender: Sender) -> Result<bool, Stop> {
+        let expected = self.head.received_from(sender.lane) + 1;
         if sender.number > expected {
             let (lane, from, got) = (self.lane, sender.lane, sender.number);
             return Err(Stop::Gap { lane, from, expected, got });
         }
-        self.head.receive(sender.lane, sender.number);
-        Ok(false)
-    }
-
-    /// Makes the entry of a decision: its place, its time and the numbers of its messages.
-    fn entry(
-        &mut self,
-        input: &Input,
-        intake: &Intake<C::Input>,
-        decision: Decision,
-    ) -> Result<Entry, Stop> {
-        let (meta, cause) = match intake {
-            Intake::Command(_, meta) => (meta, None),
-            Intake::Message(_, meta, sender) => (meta, (sender.number > 0).then_some(sender.stamp)),
-            Intake::Dead(letter) => (&letter.meta, None),
-        };
-        let InputPlace { source, offset, at } = InputPlace::of(input);
-        let input = Some(InputRef { source, offset, at });
-        self.place(input, meta, cause, at, decision)
+        // A timer's record has no number: the state decides what it is worth.
+        Ok(sender.number == 0 || sender.number == expected)
     }
 
     /// Gives a decision its place in the journal.

@@ -141,10 +141,11 @@ impl<C: Wired> Worker<C> {
         let mut decision = Decision::nothing(Verdict::Opened, Code::Ok);
         decision.changes.push(Change::Opened(Opened { epoch: self.head.epoch }));
         let meta = Meta { actor: "lane".to_owned(), ..Meta::default() };
+        let mut draft = Draft::new(self.lane);
+        let bytes = self.make_room(&meta.actor, &decision, &mut draft);
         // No input, so no time of its own: its stamp is the next one.
         let entry = self.place(None, &meta, None, Micros(0), decision)?;
-        let mut draft = Draft::new(self.lane);
-        self.record(entry, &mut draft, None)?;
+        self.record(entry, bytes, &mut draft)?;
         self.commit(draft)
     }
 

@@ -3,8 +3,8 @@
 
 use super::{
     Plan,
-    machine::Facts,
-    report::{Report, Round, process_cpu_seconds},
+    machine::{self, Facts},
+    report::{Report, Round},
 };
 use crate::all::Shop;
 use anyhow::{Context, bail};
@@ -193,14 +193,15 @@ impl Load {
     async fn round(&self, plan: &Plan, length: Duration) -> anyhow::Result<Round> {
         self.answers.latencies_us.lock().clear();
         let before = self.answers.answered.load(Ordering::Acquire);
-        let (cpu, start) = (process_cpu_seconds(), Instant::now());
+        let own_cpu = || machine::process_seconds(std::process::id()).unwrap_or_default();
+        let (cpu, start) = (own_cpu(), Instant::now());
         let end = start + length;
         let producers: Vec<_> = (0..PRODUCERS.min(self.in_flight))
             .map(|_| tokio::spawn(self.producer(plan).run(end)))
             .collect();
         tokio::time::sleep_until(end.into()).await;
         let orders = self.answers.answered.load(Ordering::Acquire) - before;
-        let (seconds, cpu_seconds) = (start.elapsed().as_secs_f64(), process_cpu_seconds() - cpu);
+        let (seconds, cpu_seconds) = (start.elapsed().as_secs_f64(), own_cpu() - cpu);
         for producer in producers {
             producer.await??;
         }

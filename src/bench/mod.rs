@@ -66,11 +66,15 @@ pub(crate) fn main(options: &Options) -> u8 {
         Scenario::Engine(plan) => ("engine", plan),
         Scenario::Http(plan) => ("http", plan),
     };
+    if plan.lines > plan.products {
+        eprintln!("jupan bench: an order of {} lines needs as many products", plan.lines);
+        return WRONG_USE;
+    }
     let facts = match machine::facts(&plan.dir) {
         Ok(facts) => facts,
         Err(refused) => {
             eprintln!("jupan bench: {refused}");
-            return WRONG_USE;
+            return refused.exit_code();
         }
     };
     let measured = match &options.scenario {

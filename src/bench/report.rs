@@ -95,11 +95,3 @@ impl Report {
         println!("  verify: {}", if self.verified { "green" } else { "FAULTS FOUND: these figures do not count" });
     }
 }
-
-/// User and system time of this process so far, threads included.
-pub(crate) fn process_cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    as_f64(ticks(11) + ticks(12)) / 100.0
-}

@@ -201,6 +201,14 @@ impl Findings {
         self.kept.iter().filter(move |finding| finding.invariant == invariant)
     }
 
+    /// Takes over the kept findings of another collection that are wanted.
+    pub(super) fn extend(&mut self, other: Self, wanted: impl Fn(&Finding) -> bool) {
+        for finding in other.kept.into_iter().filter(wanted) {
+            let invariant = finding.invariant;
+            self.add(|| finding, invariant);
+        }
+    }
+
     /// Notes a divergence.
     pub(super) fn add(&mut self, finding: impl FnOnce() -> Finding, invariant: Invariant) {
         let count = &mut self.counts[invariant as usize];

@@ -30,6 +30,7 @@ mod order;
 mod orders;
 mod outcomes;
 mod records;
+mod refold;
 mod refusals;
 mod report;
 mod rest;
@@ -45,13 +46,19 @@ pub(crate) use report::Report;
 
 use audit::Audit;
 use findings::{Desk, Findings, Invariant, Place};
-use fold::Folds;
 use frames::Walk;
-use jupan_schemas::{Codec, Hash, Lane, OrderStatus, Role, Step, TopicId};
-use records::Records;
+use jupan_schemas::OrderStatus;
+use refold::{Hashes, Refolded};
 use report::{Facts, MoneyFacts, UnitFacts};
 use segments::{Corruption, Directory};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// How often the progress is told while only the second pass is left.
+const REPORT_EVERY: Duration = Duration::from_millis(50);
 
 /// How far a verification is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,12 +134,8 @@ pub(crate) fn of(data: &Path) -> Result<Report, Failure> {
 /// [`Failure`] where nothing can be proved.
 pub(crate) fn run(options: &Options, report: &mut dyn FnMut(Progress)) -> Result<Report, Failure> {
     let directory = Directory::open(&options.data)?;
-    let total = directory.bytes().saturating_mul(2);
     let mut audit = Audit::new(directory.lanes);
-    let walk = frames::walk(&directory.segments, &mut |frame, done| {
-        audit.frame(frame);
-        report(Progress { bytes_done: done, bytes_total: total });
-    })?;
+    let (walk, again) = read_twice(&directory, &mut audit, report)?;
     let corruption = walk.corruption.as_ref().or(directory.corruption.as_ref());
     if let Some(corruption) = corruption {
         damaged(corruption, &mut audit.findings);
@@ -142,15 +145,37 @@ pub(crate) fn run(options: &Options, report: &mut dyn FnMut(Progress)) -> Result
         at_rest(&mut audit, options.overdue_slack_ms);
     }
     let mut facts = facts(&directory, &walk, &audit);
-    let hashes = first_fold(&mut audit);
-    let Audit { mut findings, folds, .. } = audit;
-    drop(folds);
-    let again = second_fold(&directory, &mut findings, &mut |done| {
-        report(Progress { bytes_done: total / 2 + done, bytes_total: total });
-    })?;
-    facts.state_hash = compare_folds(&hashes, &again, &mut findings);
-    report(Progress { bytes_done: total, bytes_total: total });
+    let first = first_fold(&mut audit);
+    let mut findings = audit.findings;
+    facts.state_hash = refold::compare(&first, again, &mut findings);
     Ok(Report { facts, findings, is_complete })
+}
+
+/// Both passes, side by side: the second shares nothing with the first but the files.
+fn read_twice(
+    directory: &Directory,
+    audit: &mut Audit,
+    report: &mut dyn FnMut(Progress),
+) -> Result<(Walk, Refolded), Failure> {
+    let bytes_total = directory.bytes().saturating_mul(2);
+    let bytes_again = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| refold::run(directory, &bytes_again));
+        let mut tell = |bytes: u64| {
+            let bytes_done = bytes + bytes_again.load(Ordering::Relaxed);
+            report(Progress { bytes_done, bytes_total });
+        };
+        let walk = frames::walk(&directory.segments, &mut |frame, bytes| {
+            audit.frame(frame);
+            tell(bytes);
+        });
+        while !second.is_finished() {
+            std::thread::sleep(REPORT_EVERY);
+            tell(bytes_total / 2);
+        }
+        let again = second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((walk?, again?))
+    })
 }
 
 fn damaged(corruption: &Corruption, findings: &mut Findings) {
@@ -168,9 +193,7 @@ fn at_rest(audit: &mut Audit, slack_ms: u64) {
     audit.accounts.finish(&mut Desk { findings: &mut audit.findings, place });
 }
 
-/// Hashes of every lane's rows, once they say the same as the model; `None` where a fold broke.
-type Hashes = Vec<(Lane, Option<Hash>)>;
-
+/// The rows of the first fold say the same as the model; returns their hashes.
 fn first_fold(audit: &mut Audit) -> Hashes {
     let Audit { findings, folds, accounts, orders, outcomes, .. } = audit;
     let model = state::Model { accounts, orders, outcomes };
@@ -193,53 +216,6 @@ fn first_fold(audit: &mut Audit) -> Hashes {
         desk.same(Invariant::Journal, "rows of the fold", own, count);
     }
     hashes
-}
-
-fn second_fold(
-    directory: &Directory,
-    findings: &mut Findings,
-    report: &mut dyn FnMut(u64),
-) -> Result<Hashes, Failure> {
-    let mut folds = Folds::new(directory.lanes, true);
-    let codec = Codec::embedded();
-    frames::walk(&directory.segments, &mut |frame, done| {
-        let place = Place {
-            segment: Some(frame.segment),
-            position: Some(frame.position),
-            ..Place::default()
-        };
-        for record in Records::of(frame.payload).into_iter().flatten().flatten() {
-            let role = match record.at.topic {
-                TopicId::UserJournal => Role::Users,
-                TopicId::ProductJournal => Role::Products,
-                _ => continue,
-            };
-            let lane = Lane { role, index: record.at.partition };
-            // What cannot be read is a finding of the first pass.
-            let Ok(step) = codec.decode::<Step>(record.value) else { continue };
-            if lane.index < directory.lanes {
-                let place = Place { lane: Some(lane), step: Some(step.number), ..place };
-                folds.step(lane, &step, &mut Desk { findings: &mut *findings, place });
-            }
-        }
-        report(done);
-    })?;
-    let mut hashes = Vec::new();
-    folds.for_each(&mut |lane, rows| hashes.push((lane, rows.map(|rows| fold::hash(&rows)))));
-    Ok(hashes)
-}
-
-/// Both folds must come to the same rows. Returns one hash for all of them.
-fn compare_folds(first: &Hashes, again: &Hashes, findings: &mut Findings) -> Option<String> {
-    let mut all = Vec::new();
-    for ((lane, one), (_, other)) in first.iter().zip(again) {
-        let place = Place { lane: Some(*lane), ..Place::default() };
-        let mut desk = Desk { findings: &mut *findings, place };
-        desk.same(Invariant::Journal, "state hash of the second fold", one, other);
-        all.push(one.map(|hash| hash.0));
-    }
-    let all: Option<Vec<[u8; 32]>> = all.into_iter().collect();
-    all.map(|hashes| Hash::of(hashes.as_flattened()).to_string())
 }
 
 fn facts(directory: &Directory, walk: &Walk, audit: &Audit) -> Facts {

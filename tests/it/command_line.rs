@@ -50,7 +50,7 @@ async fn a_directory_has_one_shop() {
     let data = fresh_dir();
     let shop = Shop::start(data.path(), &[]).await;
     let path = data.path().to_string_lossy().into_owned();
-    check_refusal(&["--listen", "127.0.0.1:0", "--data", &path], 3, "lock");
+    check_refusal(&["--listen", "127.0.0.1:0", "--data", &path], 3, "in use");
     check_refusal(&["verify", "--data", &path], 3, "running");
     let address = shop.url.trim_start_matches("http://").to_owned();
     let other = fresh_dir();

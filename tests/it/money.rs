@@ -62,7 +62,7 @@ async fn refusals_are_clear_and_change_nothing() {
     }
     assert_eq!(client.balance(1).await, 999);
     assert_eq!(client.stock(1).await, 10);
-    assert_eq!(order(1, "rich enough", &[(1, 1)]).await.status, 201);
+    assert_eq!(order(1, "rich-enough", &[(1, 1)]).await.status, 201);
     assert_eq!((client.balance(1).await, client.stock(1).await), (499, 9));
     assert!(shop.terminate().0.success());
     let facts = verify(data.path());

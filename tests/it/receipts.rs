@@ -97,7 +97,7 @@ async fn scarce_stock_and_small_wallets_oversell_nothing() {
     let data = fresh_dir();
     let shop = Shop::start(data.path(), SHOP).await;
     let end = summary(
-        &replay(&shop.url, &["--stock-share", "0.5", "--wallet", "20000"]).output().expect("it runs"),
+        &replay(&shop.url, &["--stock-share", "0.5", "--wallet", "90000"]).output().expect("it runs"),
     );
     let failed = end["failed"].as_object().expect("failures");
     assert!(failed.contains_key("OUT_OF_STOCK") && failed.contains_key("INSUFFICIENT_BALANCE"), "{end}");

@@ -95,7 +95,18 @@ fn check(harness: &Harness) {
     let mut outcomes: BTreeMap<CommandId, Outcome> = BTreeMap::new();
     let mut keys = BTreeSet::new();
     for role in [Role::Users, Role::Products] {
+        let mut sent: BTreeMap<(Lane, u16), u64> = BTreeMap::new();
         for (lane, step, _) in harness.steps(role) {
+            for message in step.entries.iter().flat_map(|entry| &entry.messages) {
+                let number = sent.entry((lane, message.lane)).or_default();
+                *number += 1;
+                assert_eq!(message.number, *number, "{lane}: numbers are dense");
+            }
+            // Found by verify: a step closed in the middle of a batch counted the next entry's messages as its own.
+            for peer in &step.peers {
+                let number = sent.get(&(lane, peer.lane)).copied().unwrap_or(0);
+                assert_eq!(peer.sent, number, "{lane}: header of step {}", step.number);
+            }
             for entry in &step.entries {
                 let mut sums: BTreeMap<(bool, u64), i64> = BTreeMap::new();
                 for posting in &entry.postings {

@@ -22,7 +22,7 @@ pub(crate) fn write_long(number: i64, out: &mut Vec<u8>) {
             break;
         }
     }
-    // As many bytes as are known when this is compiled take two moves; a length that is only known now takes a call.
+    // All ten bytes are copied: with a length that the compiler knows, that is two moves and no call.
     let end = out.len() + length;
     out.extend_from_slice(&bytes);
     out.truncate(end);
