@@ -16,6 +16,9 @@ mod verify;
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Everything went well.
 pub(crate) const FINE: u8 = 0;
 /// The thing looked at has a fault.

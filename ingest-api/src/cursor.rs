@@ -56,7 +56,11 @@ mod tests {
         }
 
         #[test]
-        fn changed_cursors_are_refused(position: u64, at in 0..2 * BYTES, digit in "[0-9a-fA-Fxg]") {
+        fn changed_cursors_are_refused(
+            position: u64,
+            at in 0..2 * BYTES,
+            digit in "[0-9a-fA-Fxg]",
+        ) {
             let written = write(List::Products, 0, position);
             let mut changed = written.clone();
             changed.replace_range(at..=at, &digit);

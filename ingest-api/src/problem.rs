@@ -64,11 +64,22 @@ fn catalogue(code: Code) -> (u16, &'static str, &'static str) {
         Code::WrongPartition => (400, "The command lies on the wrong partition", "잘못된 파티션의 명령입니다"),
         Code::Unsupported => (400, "Not supported", "지원하지 않는 요청입니다"),
         Code::PayloadTooLarge => (413, "The body is too large", "요청 본문이 너무 큽니다"),
-        Code::UnsupportedMediaType => (415, "The body must be application/json", "본문은 application/json이어야 합니다"),
-        Code::TooManyRequests => (429, "Too many requests; nothing was done", "요청이 너무 많아 처리되지 않았습니다"),
-        Code::Unavailable => (503, "Not available now; nothing was done", "지금은 이용할 수 없어 처리되지 않았습니다"),
-        Code::OutcomeUnknown =>
-            (504, "The outcome is unknown; ask again with the same key", "결과를 알 수 없습니다. 같은 키로 다시 요청하세요"),
+        Code::UnsupportedMediaType => (
+            415, "The body must be application/json",
+            "본문은 application/json이어야 합니다",
+        ),
+        Code::TooManyRequests => (
+            429, "Too many requests; nothing was done",
+            "요청이 너무 많아 처리되지 않았습니다",
+        ),
+        Code::Unavailable => (
+            503, "Not available now; nothing was done",
+            "지금은 이용할 수 없어 처리되지 않았습니다",
+        ),
+        Code::OutcomeUnknown => (
+            504, "The outcome is unknown; ask again with the same key",
+            "결과를 알 수 없습니다. 같은 키로 다시 요청하세요",
+        ),
         Code::Timeout => (408, "The request came too slowly", "요청 시간이 초과되었습니다"),
         Code::Internal => (500, "The server failed", "서버 오류가 발생했습니다"),
         Code::Unknown => (500, "A code of a newer version", "새 버전의 알 수 없는 코드입니다"),

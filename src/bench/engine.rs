@@ -33,6 +33,8 @@ const IN_FLIGHT: usize = 8_192;
 const PRODUCERS: usize = 1_024;
 /// One order in so many is timed.
 const SAMPLE: u64 = 64;
+/// What each user is charged: more than a bench can spend.
+const WALLET: Money = Money(500_000_000_000_000);
 /// Longest wait for the last outcomes.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
 
@@ -125,15 +127,17 @@ impl Load {
             self.send(TopicId::ProductCommands, id, codec.to_bytes(&command)).await?;
         }
         for id in 1..=plan.users {
-            let register = UserPayload::RegisterUser(RegisterUser {
-                name: format!("User {id}"),
-                email: format!("user{id}@example.org"),
-            });
-            let charge = UserPayload::ChargeBalance(ChargeBalance { amount: Money(500_000_000_000_000) });
-            for (key, payload) in [("register", register), ("charge", charge)] {
-                let command = self.user(id, key.to_owned(), payload);
-                self.send(TopicId::UserCommands, id, codec.to_bytes(&command)).await?;
-            }
+            let (name, email) = (format!("User {id}"), format!("user{id}@example.org"));
+            let register = UserPayload::RegisterUser(RegisterUser { name, email });
+            let command = self.user(id, "register", register);
+            self.send(TopicId::UserCommands, id, codec.to_bytes(&command)).await?;
+        }
+        // Appends that wait side by side have no order between them.
+        self.settle().await?;
+        for id in 1..=plan.users {
+            let charge = UserPayload::ChargeBalance(ChargeBalance { amount: WALLET });
+            let command = self.user(id, "charge", charge);
+            self.send(TopicId::UserCommands, id, codec.to_bytes(&command)).await?;
         }
         self.settle().await
     }
@@ -155,10 +159,10 @@ impl Load {
         }
     }
 
-    fn user(&self, id: u64, key: String, payload: UserPayload) -> UserCommand {
+    fn user(&self, id: u64, key: &str, payload: UserPayload) -> UserCommand {
         UserCommand {
             user_id: UserId(id),
-            key,
+            key: key.to_owned(),
             created_at: self.log.now(),
             occurred_at: None,
             actor: "bench".to_owned(),

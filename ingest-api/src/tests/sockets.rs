@@ -83,7 +83,8 @@ async fn get(stream: &mut TcpStream, path: &str) -> String {
 
 fn post(path: &str, length: usize) -> String {
     format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n"
     )
 }
 
@@ -174,7 +175,8 @@ async fn huge_bodies_and_headers_are_refused() {
     assert!(!flood.await.expect("no panic"), "the server does not read it");
 
     let mut stream = served.connect().await;
-    let chunked = "POST /order HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunked = "POST /order HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                   transfer-encoding: chunked\r\n\r\n";
     stream.write_all(chunked.as_bytes()).await.expect("a write");
     let chunk = format!("4000\r\n{}\r\n", " ".repeat(0x4000)).repeat(5);
     stream.write_all(chunk.as_bytes()).await.ok();

@@ -192,14 +192,22 @@ async fn the_edges_of_what_is_allowed_are_taken() {
     let rig = Rig::new();
     let name = "이".repeat(100);
     let email = format!("{}@x", "e".repeat(252));
+    let any_order = r#"{"items":[{"quantity":1,"productId":0}],
+        "payment":"now","fromCart":false,"userId":0}"#;
     let table = [
         ("/order", ORDER.to_owned()),
         ("/order", format!("\r\n\t {ORDER} ")),
-        ("/order", r#"{"items":[{"quantity":1,"productId":0}],"payment":"now","fromCart":false,"userId":0}"#.to_owned()),
+        ("/order", any_order.to_owned()),
         ("/order", ORDER.replace("}]}", r#"}],"occurredAt":"2025-01-01T00:00:00Z"}"#)),
-        ("/balance/charge", r#"{"userId":9007199254740991,"amount":9223372036854775807}"#.to_owned()),
+        (
+            "/balance/charge",
+            r#"{"userId":9007199254740991,"amount":9223372036854775807}"#.to_owned(),
+        ),
         ("/users", format!(r#"{{"id":1,"name":"{name}","email":"{email}"}}"#)),
-        ("/products", r#"{"id":1,"name":"p","price":1000000000000,"stock":1000000000000}"#.to_owned()),
+        (
+            "/products",
+            r#"{"id":1,"name":"p","price":1000000000000,"stock":1000000000000}"#.to_owned(),
+        ),
         ("/products", r#"{"id":1,"name":"p","price":0,"stock":0}"#.to_owned()),
     ];
     for (uri, body) in &table {

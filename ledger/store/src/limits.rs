@@ -13,6 +13,12 @@ pub(crate) const SHARDS: usize = 64;
 /// generations in 64 shards make 65,536 rows, 30 to 60 MB of usual orders.
 pub(crate) const CLEAN_ROWS_PER_SHARD: usize = 512;
 
+/// As many lines as make a row count as one more, where rows are counted to bound memory.
+pub(crate) const LINES_PER_ROW: usize = 16;
+
+/// Rows that count for more do not stay in memory once they are on disk.
+pub(crate) const CLEAN_WEIGHT_MAX: usize = 8;
+
 /// Ended holds per shard and generation whose end is remembered after their row was deleted, so
 /// that their beginning is not taken for news when it is applied again: 65,536 of 48 bytes.
 pub(crate) const ENDED_HOLDS_PER_SHARD: usize = 512;

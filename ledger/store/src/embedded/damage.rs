@@ -133,7 +133,8 @@ fn damage_is_noticed_or_healed() {
     for (n, name) in names.iter().enumerate() {
         let size = fs::metadata(name).expect("a file").len();
         for (m, kind) in damages.into_iter().enumerate() {
-            // Every other file and one kind each keep the test short; `JUPAN_DAMAGE=every` takes all.
+            // Every other file and one kind each keep the test short; `JUPAN_DAMAGE=every` takes
+            // all.
             if size == 0 || !(every || n % 2 == 0 && m == n / 2 % damages.len()) {
                 continue;
             }

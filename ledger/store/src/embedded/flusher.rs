@@ -18,7 +18,7 @@ use std::{
 
 /// What the thread is to do, and how far it is.
 #[derive(Default)]
-struct Orders {
+struct Agenda {
     /// Flushes asked for and done: the latter never lags behind by more than those that wait.
     wanted: u64,
     done: u64,
@@ -38,7 +38,7 @@ enum Ending {
 }
 
 struct Desk {
-    orders: Mutex<Orders>,
+    agenda: Mutex<Agenda>,
     /// The thread has something to do.
     work: Condvar,
     /// The thread has done something.
@@ -58,7 +58,7 @@ pub(super) struct Flusher {
 impl Flusher {
     pub(super) fn start(rows: Arc<Rows>, options: &Options) -> io::Result<Self> {
         let desk = Arc::new(Desk {
-            orders: Mutex::default(),
+            agenda: Mutex::default(),
             work: Condvar::new(),
             progress: Condvar::new(),
             gate: Mutex::new(()),
@@ -86,36 +86,34 @@ impl Flusher {
                 let cause = format!("the disk took no rows for {} s", ROOM_WAIT_MAX.as_secs());
                 return Err(StoreError::Broken { doing: "apply rows", cause });
             }
-            let mut orders = self.desk.orders.lock();
-            orders.is_urgent = true;
+            let mut agenda = self.desk.agenda.lock();
+            agenda.is_urgent = true;
             self.desk.work.notify_one();
             self.desk
                 .progress
-                .wait_until(&mut orders, deadline.min(now + Duration::from_millis(50)));
+                .wait_until(&mut agenda, deadline.min(now + Duration::from_millis(50)));
         }
     }
 
-    /// Wakes the thread when the rows that were just added make it urgent.
-    pub(super) fn added(&self, rows: usize) {
-        let unsaved = self.rows.unsaved.load(Ordering::Relaxed);
-        let near = self.unsaved_rows_max / 4 * 3;
-        if unsaved > near && (unsaved - rows <= near || unsaved > self.unsaved_rows_max) {
-            self.desk.orders.lock().is_urgent = true;
+    /// Wakes the thread when so much waits that it is urgent.
+    pub(super) fn added(&self) {
+        if self.rows.unsaved.load(Ordering::Relaxed) > self.unsaved_rows_max / 4 * 3 {
+            self.desk.agenda.lock().is_urgent = true;
             self.desk.work.notify_one();
         }
     }
 
     /// Waits until everything that is applied by now is on disk.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
-        let mut orders = self.desk.orders.lock();
-        orders.wanted += 1;
-        let ticket = orders.wanted;
+        let mut agenda = self.desk.agenda.lock();
+        agenda.wanted += 1;
+        let ticket = agenda.wanted;
         self.desk.work.notify_one();
-        while orders.done < ticket && !orders.has_ended {
-            self.desk.progress.wait(&mut orders);
+        while agenda.done < ticket && !agenda.has_ended {
+            self.desk.progress.wait(&mut agenda);
         }
-        let is_done = orders.done >= ticket;
-        drop(orders);
+        let is_done = agenda.done >= ticket;
+        drop(agenda);
         if is_done { Ok(()) } else { self.check("flush") }
     }
 
@@ -139,7 +137,7 @@ impl Flusher {
     }
 
     fn end(&self, ending: Ending) {
-        self.desk.orders.lock().ending.get_or_insert(ending);
+        self.desk.agenda.lock().ending.get_or_insert(ending);
         self.desk.work.notify_one();
         // The lock is held while joining, so that nobody else returns before it is over. A panic
         // was noted already.
@@ -152,8 +150,8 @@ impl Flusher {
         if let Some(cause) = self.rows.failure.get() {
             return Err(StoreError::Broken { doing, cause: cause.clone() });
         }
-        let orders = self.desk.orders.lock();
-        if orders.ending.is_some() || orders.has_ended {
+        let agenda = self.desk.agenda.lock();
+        if agenda.ending.is_some() || agenda.has_ended {
             return Err(StoreError::Broken { doing, cause: "it is closed".into() });
         }
         Ok(())
@@ -170,16 +168,16 @@ impl Drop for Flusher {
 fn run(rows: &Rows, desk: &Desk, interval: Duration) {
     let _ended = Ended { rows, desk };
     loop {
-        let mut orders = desk.orders.lock();
-        let is_due = |orders: &Orders| {
-            orders.is_urgent || orders.ending.is_some() || orders.done < orders.wanted
+        let mut agenda = desk.agenda.lock();
+        let is_due = |agenda: &Agenda| {
+            agenda.is_urgent || agenda.ending.is_some() || agenda.done < agenda.wanted
         };
-        if !is_due(&orders) {
-            desk.work.wait_for(&mut orders, interval);
+        if !is_due(&agenda) {
+            desk.work.wait_for(&mut agenda, interval);
         }
-        let (ending, ticket) = (orders.ending, orders.wanted);
-        orders.is_urgent = false;
-        drop(orders);
+        let (ending, ticket) = (agenda.ending, agenda.wanted);
+        agenda.is_urgent = false;
+        drop(agenda);
         #[cfg(any(test, feature = "conformance"))]
         if ending == Some(Ending::Kill) {
             return;
@@ -190,7 +188,7 @@ fn run(rows: &Rows, desk: &Desk, interval: Duration) {
             return;
         }
         drop(open_gate);
-        desk.orders.lock().done = ticket;
+        desk.agenda.lock().done = ticket;
         desk.progress.notify_all();
         if ending.is_some() {
             return;
@@ -209,7 +207,7 @@ impl Drop for Ended<'_> {
         if thread::panicking() {
             self.rows.broken("write rows", &DiskError::Panicked);
         }
-        self.desk.orders.lock().has_ended = true;
+        self.desk.agenda.lock().has_ended = true;
         self.desk.progress.notify_all();
     }
 }
@@ -223,17 +221,18 @@ impl Rows {
         }
         let taken: Vec<_> = self.shards.iter().map(|shard| shard.lock().take()).collect();
         let lanes = self.lanes.unsaved(&watermarks);
-        let count = taken.iter().map(|rows| rows.len()).sum();
-        let mut batch = self.disk.batch(count + count / 2 + lanes.len());
+        let mut batch =
+            self.disk.batch(lanes.len() + taken.iter().map(|rows| rows.keys()).sum::<usize>());
         taken.iter().try_for_each(|rows| write(rows, &mut batch))?;
         lanes.iter().try_for_each(|(lane, row)| batch.put_lane(*lane, row))?;
         batch.commit()?;
         self.lanes.saved(&lanes);
+        let weight: usize = taken.iter().map(|rows| rows.weight).sum();
         for (shard, taken) in self.shards.iter().zip(taken) {
             drop(taken);
             shard.lock().settle();
         }
-        self.unsaved.fetch_sub(count, Ordering::Relaxed);
+        self.unsaved.fetch_sub(weight, Ordering::Relaxed);
         Ok(())
     }
 }

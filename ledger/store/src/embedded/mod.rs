@@ -65,7 +65,7 @@ struct Rows {
     shards: Vec<Mutex<Shard>>,
     lanes: Lanes,
     disk: Disk,
-    /// Rows that are not on disk.
+    /// Rows that are not on disk; a long one counts as several.
     unsaved: AtomicUsize,
     failure: OnceLock<String>,
     /// Made when the disk fails: whoever opens the store next wipes it.
@@ -81,7 +81,7 @@ impl EmbeddedStore {
         self.rows.failure.get().cloned()
     }
 
-    /// How many rows are in memory only.
+    /// How many rows are in memory only; one with many lines counts as several.
     pub fn unsaved_rows(&self) -> usize {
         self.rows.unsaved.load(Ordering::Relaxed)
     }
@@ -120,8 +120,8 @@ impl LaneStore for EmbeddedStore {
     fn apply(&self, lane: Lane, rows: Vec<Row>) -> Result<(), StoreError> {
         rows.iter().try_for_each(|row| crate::check_owner(lane, row))?;
         self.flusher.wait_for_room()?;
-        let added = self.rows.apply(lane, rows)?;
-        self.flusher.added(added);
+        self.rows.apply(lane, rows)?;
+        self.flusher.added();
         Ok(())
     }
 
@@ -148,34 +148,34 @@ impl LaneStore for EmbeddedStore {
 }
 
 impl Rows {
-    /// Applies checked rows, and says how many more are not on disk.
-    fn apply(&self, lane: Lane, mut rows: Vec<Row>) -> Result<usize, StoreError> {
+    /// Applies checked rows.
+    fn apply(&self, lane: Lane, mut rows: Vec<Row>) -> Result<(), StoreError> {
         // Rising order makes "above all that was applied" true for each row of this call, too.
         if !rows.is_sorted_by_key(|row| row.as_of().sequence) {
             rows.sort_by_key(|row| row.as_of().sequence);
         }
-        let Some(highest) = rows.last().map(|row| row.as_of().sequence) else { return Ok(0) };
+        let Some(highest) = rows.last().map(|row| row.as_of().sequence) else { return Ok(()) };
         let known = self.lanes.advance(lane, highest);
-        // Counted before they can be seen: what is taken off when they are flushed was added
-        // before.
-        let (given, mut added) = (rows.len(), 0);
+        // Counted before they can be seen: what a flush takes off was added before.
+        let (given, mut added) = (rows.iter().map(shard::weight).sum::<usize>(), 0);
         self.unsaved.fetch_add(given, Ordering::Relaxed);
         let applied = rows.into_iter().try_for_each(|row| {
             let is_covered = known.covered.is_some_and(|covered| row.as_of().sequence <= covered);
-            if !is_covered && self.apply_one(lane, &known, row)? {
-                added += 1;
+            if !is_covered {
+                added += self.apply_one(lane, &known, row)?;
             }
             Ok(())
         });
         self.unsaved.fetch_sub(given - added, Ordering::Relaxed);
-        applied.map(|()| added)
+        applied
     }
 
-    fn apply_one(&self, lane: Lane, known: &Known, row: Row) -> Result<bool, StoreError> {
+    /// Applies a row, and says how much more weight is not on disk.
+    fn apply_one(&self, lane: Lane, known: &Known, row: Row) -> Result<usize, StoreError> {
         let Some(key) = row.key() else {
             return Ok(match row {
                 Row::Statement(row) => self.shard(row.user_id.0).lock().put_statement(row),
-                _ => false,
+                _ => 0,
             });
         };
         let sequence = row.as_of().sequence;
@@ -199,7 +199,7 @@ impl Rows {
             Some((_, owner)) if owner != lane.index => {
                 Err(StoreError::WrongLane { key, owner, lane })
             }
-            Some((present, _)) if present >= sequence => Ok(false),
+            Some((present, _)) if present >= sequence => Ok(0),
             Some(_) => Ok(shard.put(key, row, false)),
             None => {
                 let is_new = is_first(&row) || is_repeat;

@@ -22,6 +22,7 @@ pub struct Options {
     /// Milliseconds between two batches to disk, while few rows wait.
     pub flush_interval_ms: u64,
     /// Rows in memory only: near it a batch goes to disk at once, at twice as many `apply` waits.
+    /// A row with many lines counts as several.
     pub dirty_rows_max: usize,
 }
 

@@ -6,7 +6,7 @@
 //! this order and then the disk, so a row that moves on meanwhile is not missed.
 
 use super::generations::Generations;
-use crate::limits::{CLEAN_ROWS_PER_SHARD, ENDED_HOLDS_PER_SHARD};
+use crate::limits::{CLEAN_ROWS_PER_SHARD, CLEAN_WEIGHT_MAX, ENDED_HOLDS_PER_SHARD, LINES_PER_ROW};
 use hashbrown::HashMap;
 use jupan_schemas::{
     OrderId, ProductId, UserId,
@@ -28,6 +28,8 @@ pub(super) struct Slot {
     pub(super) row: Arc<Row>,
     /// Nothing of this key is on disk, so what ends here leaves nothing to remove there.
     pub(super) is_new: bool,
+    /// The largest [`weight`] that the row had here.
+    weight: usize,
 }
 
 /// Rows that are not on disk, and what lists need to find them.
@@ -37,12 +39,26 @@ pub(super) struct Unsaved {
     pub(super) statement: NewestFirst<StatementRow>,
     orders: NewestFirst<OrderId>,
     products: BTreeSet<ProductId>,
+    /// Of all rows together.
+    pub(super) weight: usize,
 }
 
 impl Unsaved {
-    pub(super) fn len(&self) -> usize {
-        self.rows.len() + self.statement.len()
+    /// About how many keys they are on disk.
+    pub(super) fn keys(&self) -> usize {
+        self.rows.len() + self.orders.len() + self.statement.len()
     }
+}
+
+/// What a row counts for where rows are counted to bound memory.
+pub(super) fn weight(row: &Row) -> usize {
+    let lines = match row {
+        Row::Order(row) => row.lines.len(),
+        Row::User(row) => row.cart.len(),
+        Row::Hold(row) => row.lines.len(),
+        _ => 0,
+    };
+    1 + lines / LINES_PER_ROW
 }
 
 /// What memory says about a key.
@@ -96,37 +112,44 @@ impl Shard {
         }
     }
 
-    /// Makes a row the visible one, and says whether there is one more that is not on disk.
-    pub(super) fn put(&mut self, key: Key, row: Row, is_new: bool) -> bool {
+    /// Makes a row the visible one, and says how much more weight is not on disk.
+    pub(super) fn put(&mut self, key: Key, row: Row, is_new: bool) -> usize {
+        let hot = &mut self.hot;
         match &row {
             Row::Order(order) => {
-                let place = (order.user_id, Reverse(order.placed));
-                self.hot.orders.insert(place, order.order_id);
+                hot.orders.insert((order.user_id, Reverse(order.placed)), order.order_id);
             }
             Row::Product(product) => {
-                self.hot.products.insert(product.product_id);
+                hot.products.insert(product.product_id);
             }
             _ => {}
         }
-        match self.hot.rows.get_mut(&key) {
+        let weight = weight(&row);
+        let added = match hot.rows.get_mut(&key) {
             Some(slot) => {
+                let added = weight.saturating_sub(slot.weight);
+                slot.weight += added;
                 match Arc::get_mut(&mut slot.row) {
                     Some(place) => *place = row,
                     None => slot.row = Arc::new(row),
                 }
-                false
+                added
             }
             None => {
-                self.hot.rows.insert(key, Slot { row: Arc::new(row), is_new });
-                true
+                hot.rows.insert(key, Slot { row: Arc::new(row), is_new, weight });
+                weight
             }
-        }
+        };
+        hot.weight += added;
+        added
     }
 
-    /// Makes a change of a wallet visible, and says whether there is one more that is not on disk.
-    pub(super) fn put_statement(&mut self, row: StatementRow) -> bool {
+    /// Makes a change of a wallet visible, and says how much more weight is not on disk.
+    pub(super) fn put_statement(&mut self, row: StatementRow) -> usize {
         let place = (row.user_id, Reverse(row.as_of.sequence));
-        self.hot.statement.insert(place, row).is_none()
+        let added = usize::from(self.hot.statement.insert(place, row).is_none());
+        self.hot.weight += added;
+        added
     }
 
     /// Keeps what the disk said, unless something was flushed since [`Found::Unknown`] was
@@ -218,9 +241,10 @@ impl Shard {
     }
 }
 
-/// Rows that are read again soon. Outcomes are not, ended holds are remembered elsewhere.
+/// Rows that are read again soon, unless they are huge. Outcomes are not, ended holds are
+/// remembered elsewhere.
 fn is_kept(row: &Row) -> bool {
-    matches!(row, Row::User(_) | Row::Product(_) | Row::Order(_))
+    matches!(row, Row::User(_) | Row::Product(_) | Row::Order(_)) && weight(row) <= CLEAN_WEIGHT_MAX
 }
 
 fn newest_first<T>(
@@ -248,7 +272,7 @@ mod tests {
         let (key, mut shard) = (Key::User(UserId(1)), Shard::default());
         let row = |sequence| Row::User(samples::user(1, sequence));
         let Found::Unknown(flushes) = shard.find(key) else { panic!("a new shard knows nothing") };
-        assert!(shard.put(key, row(2), false));
+        assert_eq!(shard.put(key, row(2), false), 1);
         drop(shard.take());
         shard.settle();
         // So many other rows that the newer one is forgotten.
@@ -260,6 +284,20 @@ mod tests {
         let Found::Unknown(flushes) = shard.find(key) else { panic!("nothing was kept") };
         shard.keep(key, &Arc::new(row(2)), flushes);
         assert!(matches!(shard.find(key), Found::Row(kept) if *kept == row(2)));
+    }
+
+    #[test]
+    fn long_rows_weigh_more() {
+        let (key, mut shard) = (Key::User(UserId(1)), Shard::default());
+        let mut row = samples::user(1, 1);
+        let line = row.cart[0];
+        for (lines, added) in [(1, 1), (500, 31), (2, 0), (500, 0)] {
+            row.cart = vec![line; lines];
+            assert_eq!(shard.put(key, Row::User(row.clone()), false), added, "{lines} lines");
+        }
+        assert_eq!(shard.take().weight, 32);
+        shard.settle();
+        assert!(matches!(shard.find(key), Found::Unknown(_)), "too long to be kept");
     }
 
     #[test]

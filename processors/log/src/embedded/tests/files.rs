@@ -34,7 +34,8 @@ struct Inner {
     failing: Failing,
     operations: u64,
     syncs: u64,
-    is_held: bool,
+    /// Syncs that may still happen, if they are held.
+    permits: Option<u64>,
     extents: HashMap<PathBuf, Extent>,
 }
 
@@ -48,13 +49,18 @@ pub(crate) struct TestFiles {
 impl TestFiles {
     pub(crate) fn new(failing: Failing) -> Self {
         let inner =
-            Inner { failing, operations: 0, syncs: 0, is_held: false, extents: HashMap::new() };
+            Inner { failing, operations: 0, syncs: 0, permits: None, extents: HashMap::new() };
         Self { inner: Arc::new(Mutex::new(inner)), released: Arc::new(Condvar::new()) }
     }
 
     /// Operations so far.
     pub(crate) fn operations(&self) -> u64 {
         self.inner.lock().operations
+    }
+
+    /// How much of a file is surely on the disk.
+    pub(crate) fn synced_bytes(&self, path: &Path) -> u64 {
+        self.inner.lock().extents[path].synced
     }
 
     /// Syncs of files that were tried.
@@ -70,7 +76,15 @@ impl TestFiles {
 
     /// Lets every sync wait until it is released.
     pub(crate) fn hold(&self, is_held: bool) {
-        self.inner.lock().is_held = is_held;
+        self.inner.lock().permits = is_held.then_some(0);
+        self.released.notify_all();
+    }
+
+    /// Lets one of the held syncs happen.
+    pub(crate) fn release_one(&self) {
+        if let Some(permits) = &mut self.inner.lock().permits {
+            *permits += 1;
+        }
         self.released.notify_all();
     }
 
@@ -195,14 +209,18 @@ impl SegmentFile for TestFile {
         let written = if is_cut { &bytes[..bytes.len() / 2] } else { bytes };
         self.file.write_all_at(written, place)?;
         let end = place + written.len() as u64;
-        self.note(|extent| extent.written = extent.written.max(end));
+        self.note(|extent| {
+            extent.written = extent.written.max(end);
+            extent.synced = extent.synced.min(place);
+        });
         if is_cut { Err(killed()) } else { Ok(()) }
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut inner = self.files.inner.lock();
         inner.syncs += 1;
-        self.files.released.wait_while(&mut inner, |inner| inner.is_held);
+        self.files.released.wait_while(&mut inner, |inner| inner.permits == Some(0));
+        inner.permits = inner.permits.map(|permits| permits - 1);
         drop(inner);
         self.files.count_whole()?;
         self.file.sync_data()?;

@@ -179,6 +179,13 @@ impl Fixture for EmbeddedFixture {
     }
 }
 
+impl Drop for EmbeddedFixture {
+    fn drop(&mut self) {
+        // A check that failed while syncs were held would wait for ever.
+        self.release_syncs();
+    }
+}
+
 #[test]
 fn it_keeps_the_rules() {
     run_all(&EmbeddedFixture::default());

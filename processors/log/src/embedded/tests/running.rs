@@ -284,6 +284,35 @@ fn appends_that_wait_share_a_sync() {
     assert!(files.syncs() - before <= 4, "20 appends took {} syncs", files.syncs() - before);
 }
 
+#[test]
+fn what_is_not_written_yet_stays_in_memory() {
+    let dir = TempDir::new().expect("a directory");
+    let files = TestFiles::new(Failing::Never);
+    let options = Options { tail_bytes_max: 0, ..small(&files) };
+    let log = EmbeddedLog::open(dir.path(), options, Arc::new(SystemClock)).expect("open");
+    let mut sender = log.open(PRODUCTS).expect("open");
+    let mut lane = log.open(USERS).expect("open");
+    let before = files.syncs();
+    files.hold(true);
+    let first = sender.commit(to_inbox(0)).expect("commit").ticket;
+    while files.syncs() == before {
+        thread::yield_now();
+    }
+    for n in 1..5 {
+        sender.commit(to_inbox(n)).expect("commit");
+    }
+    files.release_one();
+    wait_durable(sender.as_mut(), first);
+    let mut inputs = Vec::new();
+    while inputs.len() < 5 {
+        inputs.extend(lane.poll(ALL, Duration::from_secs(5)).expect("poll"));
+    }
+    let polled: Vec<_> = inputs.into_iter().map(|input| input.record.value).collect();
+    assert_eq!(polled, expected(0..5), "from the segment and from memory");
+    assert_eq!(values(&read_all(&log, TopicId::UserInbox, 0)), expected(0..1));
+    files.hold(false);
+}
+
 /// What happens to both logs alike.
 #[derive(Clone, Debug)]
 enum Action {

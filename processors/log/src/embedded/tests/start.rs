@@ -130,6 +130,40 @@ fn nothing_is_lost_when_a_start_is_killed_at_any_step() {
 }
 
 #[test]
+fn what_a_start_found_unsynced_it_wrote_anew() {
+    let dir = TempDir::new().expect("a directory");
+    let copy = TempDir::new().expect("a directory");
+    let files = TestFiles::new(Failing::Never);
+    let options = Options { mark_after: Duration::from_secs(100), ..small(&files) };
+    let log = EmbeddedLog::open(dir.path(), options, Arc::new(SystemClock)).expect("open");
+    let mut lane = log.open(USERS).expect("open");
+    let ticket = lane.commit(commit(0)).expect("commit").ticket;
+    wait_durable(lane.as_mut(), ticket);
+    let last = segments(dir.path()).pop().expect("a segment");
+    files.hold(true);
+    let syncs = files.syncs();
+    lane.commit(commit(1)).expect("commit");
+    while files.syncs() == syncs {
+        std::thread::yield_now();
+    }
+    // A kill: the second commit is in the file, and nothing ever synced it.
+    copy_dir(dir.path(), copy.path());
+    let synced = usize::try_from(files.synced_bytes(&last)).expect("it fits");
+    files.hold(false);
+    let log = open_small(copy.path()).expect("open");
+    let before = contents(&log);
+    assert_eq!(values(&read_all(&log, TopicId::UserJournal, 0)), expected(0..2));
+    drop(log);
+    // A power cut: what the old file never synced is gone.
+    assert!(segments(copy.path()).len() > 1, "what was proven stays where it was");
+    let old = copy.path().join("log").join(last.file_name().expect("a name"));
+    let mut bytes = fs::read(&old).expect("the old segment is still there");
+    bytes[synced..].fill(0);
+    fs::write(&old, bytes).expect("write");
+    assert_eq!(contents(&open_small(copy.path()).expect("open")), before);
+}
+
+#[test]
 fn repeated_starts_change_nothing_and_do_not_pile_up_segments() {
     let (dir, before) = killed(20);
     let mut counts = Vec::new();
