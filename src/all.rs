@@ -46,25 +46,60 @@ pub(crate) struct Options {
     #[arg(long, env = "JUPAN_DATA", default_value = "./jupan-data", value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// Lanes of each role, fixed when the data directory is made; default: half the cores
-    #[arg(long, env = "JUPAN_LANES", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(
+        long,
+        env = "JUPAN_LANES",
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=256)
+    )]
     pub(crate) lanes: Option<u16>,
     /// Which clock the best sellers' window follows
     #[arg(long, env = "JUPAN_CLOCK", value_enum, default_value = "wall")]
     pub(crate) clock: ClockChoice,
     /// For how many days sales are kept for the best sellers
-    #[arg(long, env = "JUPAN_SALES_DAYS", default_value_t = 33, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(4..=400))]
+    #[arg(
+        long,
+        env = "JUPAN_SALES_DAYS",
+        default_value_t = 33,
+        value_name = "DAYS",
+        value_parser = clap::value_parser!(u32).range(4..=400)
+    )]
     pub(crate) sales_days: u32,
     /// Least amount of one charge, in minor units
-    #[arg(long, env = "JUPAN_CHARGE_MIN", default_value_t = 1, value_name = "AMOUNT", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(
+        long,
+        env = "JUPAN_CHARGE_MIN",
+        default_value_t = 1,
+        value_name = "AMOUNT",
+        value_parser = clap::value_parser!(i64).range(1..)
+    )]
     pub(crate) charge_min: i64,
     /// Most of one charge, in minor units
-    #[arg(long, env = "JUPAN_CHARGE_MAX", default_value_t = 10_000_000, value_name = "AMOUNT", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(
+        long,
+        env = "JUPAN_CHARGE_MAX",
+        default_value_t = 10_000_000,
+        value_name = "AMOUNT",
+        value_parser = clap::value_parser!(i64).range(1..)
+    )]
     pub(crate) charge_max: i64,
     /// How long an order may stay pending
-    #[arg(long, env = "JUPAN_ORDER_DEADLINE_S", default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(1..=86_400))]
+    #[arg(
+        long,
+        env = "JUPAN_ORDER_DEADLINE_S",
+        default_value_t = 900,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(i64).range(1..=86_400)
+    )]
     pub(crate) order_deadline_s: i64,
     /// Commands that may wait for their outcome at once; more are refused before they are written
-    #[arg(long, env = "JUPAN_IN_FLIGHT_MAX", default_value_t = 16_384, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        env = "JUPAN_IN_FLIGHT_MAX",
+        default_value_t = 16_384,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(crate) in_flight_max: u32,
     #[command(flatten)]
     pub(crate) traces: traces::Options,
@@ -94,7 +129,8 @@ impl Options {
 /// Why it could not start, or could not go on.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     options.check()?;
-    let metrics = PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
+    let metrics =
+        PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let shop = Shop::open(options)?;
     let served = runtime.block_on(serve(options, &shop, metrics));
@@ -125,8 +161,11 @@ impl Shop {
         };
         let log_options =
             embedded_log::Options { lanes: options.lanes, on_failure, ..Default::default() };
-        let log = embedded_log::EmbeddedLog::open(&options.data, log_options, Arc::new(SystemClock))
-            .with_context(|| format!("the log in {} cannot be opened", options.data.display()))?;
+        let log =
+            embedded_log::EmbeddedLog::open(&options.data, log_options, Arc::new(SystemClock))
+                .with_context(|| {
+                    format!("the log in {} cannot be opened", options.data.display())
+                })?;
         let store_dir = options.data.join("store");
         let store = embedded_store::EmbeddedStore::open(&store_dir, Default::default())
             .with_context(|| format!("the store in {} cannot be opened", store_dir.display()))?;
@@ -177,7 +216,10 @@ impl Shop {
         if !finished {
             tracing::warn!("some orders are on their way; they go on at the next start");
         }
-        tracing::info!(left_ms = end.saturating_duration_since(Instant::now()).as_millis(), "drained");
+        tracing::info!(
+            left_ms = end.saturating_duration_since(Instant::now()).as_millis(),
+            "drained"
+        );
         Ok(())
     }
 }
@@ -213,8 +255,7 @@ async fn serve(options: &Options, shop: &Shop, metrics: PrometheusHandle) -> any
         .await
         .with_context(|| format!("{} cannot be listened on", options.listen))?;
     let address = listener.local_addr()?;
-    let probe =
-        Probe { host: shop.host.clone(), log: shop.log.clone(), store: shop.store.clone() };
+    let probe = Probe { host: shop.host.clone(), log: shop.log.clone(), store: shop.store.clone() };
     let ports = Ports {
         log: shop.log.clone(),
         store: shop.store.clone(),

@@ -1,5 +1,6 @@
-//! Configuration: flag before variable before file. Every long flag has a variable `JUPAN_<FLAG>` and a key of the
-//! same name in `jupan.toml` (or the file that `JUPAN_CONFIG` names); a key that no command knows is refused.
+//! Configuration: flag before variable before file. Every long flag has a variable `JUPAN_<FLAG>`
+//! and a key of the same name in `jupan.toml` (or the file that `JUPAN_CONFIG` names); a key that
+//! no command knows is refused.
 
 use crate::cli::Call;
 use clap::{Command, CommandFactory, Error, FromArgMatches, error::ErrorKind};
@@ -67,13 +68,17 @@ fn with_defaults(mut command: Command, file: &toml::Table) -> Result<Command, Er
 }
 
 fn set_default(mut command: Command, key: &str, value: &str) -> (Command, bool) {
-    let id = command.get_arguments().find(|arg| arg.get_long() == Some(key)).map(|arg| arg.get_id().clone());
+    let id = command
+        .get_arguments()
+        .find(|arg| arg.get_long() == Some(key))
+        .map(|arg| arg.get_id().clone());
     let mut found = id.is_some();
     if let Some(id) = id {
         let value = value.to_owned();
         command = command.mut_arg(id, |arg| arg.default_value(value).required(false));
     }
-    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let names: Vec<String> =
+        command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     for name in names {
         command = command.mut_subcommand(name, |sub| {
             let (sub, sub_found) = set_default(sub, key, value);

@@ -1,7 +1,7 @@
 //! # jupan: one binary, roles are subcommands
 //!
-//! The command line, the configuration and the wiring of roles. The only place that names a provider, and the only
-//! one that ends the process.
+//! The command line, the configuration and the wiring of roles. The only place that names a
+//! provider, and the only one that ends the process.
 //!
 //! Exit codes: 0 fine, 1 found a fault, 2 wrong use, 3 could not run.
 

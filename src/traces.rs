@@ -1,5 +1,5 @@
-//! Diagnostic output: traces to standard error, as text or JSON. They carry command id, trace id and lane, and never
-//! names, addresses or keys.
+//! Diagnostic output: traces to standard error, as text or JSON. They carry command id, trace id
+//! and lane, and never names, addresses or keys.
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
@@ -18,7 +18,12 @@ pub(crate) enum Format {
 pub(crate) struct Options {
     /// Which traces to show: a level (error, warn, info, debug, trace), or directives such as
     /// `info,jupan_processors=debug`
-    #[arg(long, env = "JUPAN_TRACE", default_value = "info,fjall=warn,lsm_tree=warn", value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "JUPAN_TRACE",
+        default_value = "info,fjall=warn,lsm_tree=warn",
+        value_name = "FILTER"
+    )]
     pub(crate) trace: String,
     /// How traces look
     #[arg(long, env = "JUPAN_TRACE_FORMAT", value_enum, default_value = "text")]
@@ -31,8 +36,10 @@ pub(crate) struct Options {
 /// What is wrong with the filter.
 pub(crate) fn start(options: &Options) -> Result<(), String> {
     let filter = EnvFilter::try_new(&options.trace).map_err(|error| format!("--trace: {error}"))?;
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(true);
     match options.trace_format {
         Format::Text => builder.init(),
         Format::Json => builder.json().flatten_event(true).init(),

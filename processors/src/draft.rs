@@ -11,8 +11,8 @@ use jupan_schemas::{
     rows::{Key, Row},
 };
 
-/// An upper bound of the encoded size of a decision's entry, without encoding it: numbers count as their longest
-/// form.
+/// An upper bound of the encoded size of a decision's entry, without encoding it: numbers count as
+/// their longest form.
 pub(crate) fn entry_bytes_max(actor: &str, decision: &Decision) -> usize {
     const FIXED: usize = 160;
     const LINE: usize = 32;

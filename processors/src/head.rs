@@ -57,7 +57,8 @@ impl Head {
         head
     }
 
-    /// Sequence and stamp of the next entry: later than the last one, than what caused it, and than its input.
+    /// Sequence and stamp of the next entry: later than the last one, than what caused it, and than
+    /// its input.
     pub(crate) fn advance(&mut self, at: Micros, cause: Option<Stamp>) -> (u64, Stamp) {
         let after_cause = cause.map_or(0, |stamp| stamp.0.saturating_add(1));
         self.stamp = Stamp(self.stamp.0.saturating_add(1).max(after_cause).max(at.0));

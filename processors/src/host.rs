@@ -21,8 +21,8 @@ use std::{
 
 /// How long an assignment is waited for before the host looks whether it must stop.
 const ASSIGNMENT_WAIT: Duration = Duration::from_millis(100);
-/// Pause between two looks at whether all lanes are idle: longer than a lane's poll, so that a message on its way
-/// between two idle lanes shows as a turn.
+/// Pause between two looks at whether all lanes are idle: longer than a lane's poll, so that a
+/// message on its way between two idle lanes shows as a turn.
 const DRAIN_PAUSE: Duration = Duration::from_millis(120);
 /// Pause before a lane whose commit's fate was unknown is taken over again.
 const TAKEOVER_PAUSE: Duration = Duration::from_millis(200);
@@ -101,8 +101,8 @@ impl Host {
         self.shared.failure.lock().clone()
     }
 
-    /// Lets the lanes finish what is in the log, at most for so long, and stops them. What is left over waits in the
-    /// log for the next start. Returns whether nothing is left over.
+    /// Lets the lanes finish what is in the log, at most for so long, and stops them. What is left
+    /// over waits in the log for the next start. Returns whether nothing is left over.
     pub fn drain(&self, within: Duration) -> bool {
         let end = Instant::now() + within;
         let mut quiet = None;

@@ -1,5 +1,5 @@
-//! One lane: read, prefetch, decide, commit, project, answer. A lane owns its state, its journal and its two inputs;
-//! it shares nothing with other lanes but the log.
+//! One lane: read, prefetch, decide, commit, project, answer. A lane owns its state, its journal
+//! and its two inputs; it shares nothing with other lanes but the log.
 //!
 //! ```text
 //!   turn:  project what became durable -> ring timers -> poll inputs
@@ -90,7 +90,8 @@ impl<C: Wired> Worker<C> {
     /// Takes one batch through the lane, if there is one within `wait`.
     ///
     /// # Errors
-    /// [`Stop`]: the lane must not go on with this state; nothing of the batch is committed, or its fate is unknown.
+    /// [`Stop`]: the lane must not go on with this state; nothing of the batch is committed, or its
+    /// fate is unknown.
     pub fn turn(&mut self, wait: Duration) -> Result<Turn, Stop> {
         let projected = self.project_durable()?;
         self.ring_timers()?;
@@ -146,8 +147,8 @@ impl<C: Wired> Worker<C> {
         Ok(())
     }
 
-    /// Loads what the batch needs and memory lacks. Loaded cells may name further ones, so it repeats until none
-    /// is missing: a hold names its products.
+    /// Loads what the batch needs and memory lacks. Loaded cells may name further ones, so it
+    /// repeats until none is missing: a hold names its products.
     fn prefetch(&mut self, intakes: &[Intake<C::Input>]) -> Result<(), Stop> {
         let mut keys = Vec::new();
         for intake in intakes {
@@ -220,8 +221,14 @@ impl<C: Wired> Worker<C> {
         self.record(entry, bytes, draft)
     }
 
-    /// Closes the open step if the decision's entry could make it too large; returns the entry's largest size.
-    pub(crate) fn make_room(&mut self, actor: &str, decision: &Decision, draft: &mut Draft) -> usize {
+    /// Closes the open step if the decision's entry could make it too large; returns the entry's
+    /// largest size.
+    pub(crate) fn make_room(
+        &mut self,
+        actor: &str,
+        decision: &Decision,
+        draft: &mut Draft,
+    ) -> usize {
         let bytes = entry_bytes_max(actor, decision);
         if draft.is_step_full(bytes, self.limits.step_bytes_max) {
             self.close_step(draft);
@@ -250,7 +257,8 @@ impl<C: Wired> Worker<C> {
         draft.close_step(&mut self.codec, &mut self.head, self.core.balances());
     }
 
-    /// Whether a message was not received before. A missing one stops the lane: its sender's numbers are dense.
+    /// Whether a message was not received before. A missing one stops the lane: its sender's
+    /// numbers are dense.
     fn is_new(&self, sender: Sender) -> Result<bool, Stop> {
         let expected = self.head.received_from(sender.lane) + 1;
         if sender.number > expected {

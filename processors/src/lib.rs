@@ -1,17 +1,17 @@
 //! # The lane: read, prefetch, decide, commit, project, answer
 //!
-//! **Where in the flow:** the middle. Commands and messages come in from the log; entries, messages and events go
-//! out in one commit; rows, answers and the watermark follow once it is durable.
+//! **Where in the flow:** the middle. Commands and messages come in from the log; entries, messages
+//! and events go out in one commit; rows, answers and the watermark follow once it is durable.
 //!
-//! - [`Worker`] is one lane with its state, driven turn by turn from one thread (so a simulator can drive it, too);
-//!   `intake` reads inputs, `draft` gathers a commit, `projection` does what follows it, `restore` takes a lane over,
-//!   `timers` reminds of deadlines.
+//! - [`Worker`] is one lane with its state, driven turn by turn from one thread (so a simulator can
+//!   drive it, too); `intake` reads inputs, `draft` gathers a commit, `projection` does what
+//!   follows it, `restore` takes a lane over, `timers` reminds of deadlines.
 //! - [`Host`] runs lanes on threads of their own as the log assigns them, and drains them.
 //!
 //! **Invariants, as absences**
 //! - No lane touches another's state: lanes share the log's port and nothing else.
-//! - No clock is read for a decision: its time is the input's append time. The clock only rings timers, and stops a
-//!   lane whose inputs come from the future.
+//! - No clock is read for a decision: its time is the input's append time. The clock only rings
+//!   timers, and stops a lane whose inputs come from the future.
 //! - No outcome is sent before its rows can be read, and no row is written before its step is durable.
 //! - No provider is named: neither log nor store.
 //! - No queue is unbounded: see [`Limits`].

@@ -1,5 +1,6 @@
-//! What follows a commit once it is durable: rows, then answers, then the watermark. So an outcome is never early
-//! (whoever has seen it also reads it) and never lost (a restore sends it again unless the watermark is past it).
+//! What follows a commit once it is durable: rows, then answers, then the watermark. So an outcome
+//! is never early (whoever has seen it also reads it) and never lost (a restore sends it again
+//! unless the watermark is past it).
 
 use jupan_log::LaneLog;
 use jupan_schemas::{

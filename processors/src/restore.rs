@@ -1,5 +1,6 @@
-//! Takeover: becoming the owner of a lane. Fence the predecessor, fold what the store lacks, project it, send its
-//! outcomes again, open a new epoch, and go on reading where the journal's tail says.
+//! Takeover: becoming the owner of a lane. Fence the predecessor, fold what the store lacks,
+//! project it, send its outcomes again, open a new epoch, and go on reading where the journal's
+//! tail says.
 
 use crate::{
     draft::Draft,

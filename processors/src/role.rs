@@ -1,4 +1,5 @@
-//! What differs between the roles outside the core: how inputs look as bytes, and what the other role is told.
+//! What differs between the roles outside the core: how inputs look as bytes, and what the other
+//! role is told.
 
 use crate::intake::{Meta, Sender};
 use jupan_ledger::{Asked, Core, products, users};

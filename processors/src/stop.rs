@@ -8,7 +8,8 @@ use jupan_store::StoreError;
 /// Why a lane stops.
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
-    /// The log refuses or cannot be used. A fenced lane has a successor; an unknown commit asks for a takeover.
+    /// The log refuses or cannot be used. A fenced lane has a successor; an unknown commit asks for
+    /// a takeover.
     #[error(transparent)]
     Log(#[from] LaneError),
     /// The store cannot be used.

@@ -1,5 +1,5 @@
-//! Deadlines of pending orders. A timer decides nothing: it only reminds the lane, through its own inbox, to look at
-//! an order; lost, doubled or late reminders do no harm.
+//! Deadlines of pending orders. A timer decides nothing: it only reminds the lane, through its own
+//! inbox, to look at an order; lost, doubled or late reminders do no harm.
 
 use hashbrown::HashMap;
 use jupan_schemas::{Micros, OrderId};

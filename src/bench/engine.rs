@@ -1,5 +1,6 @@
-//! `bench engine`: orders through log and lanes without HTTP. Producers append PlaceOrder commands as any other
-//! system would, and count an order when its outcome comes back: durable, projected, answered.
+//! `bench engine`: orders through log and lanes without HTTP. Producers append PlaceOrder commands
+//! as any other system would, and count an order when its outcome comes back: durable, projected,
+//! answered.
 
 use super::{
     Plan,
@@ -111,7 +112,9 @@ impl Load {
             stop: AtomicBool::new(false),
         });
         let reader = answers.clone();
-        std::thread::Builder::new().name("bench-answers".into()).spawn(move || read(results, &reader))?;
+        std::thread::Builder::new()
+            .name("bench-answers".into())
+            .spawn(move || read(results, &reader))?;
         let partitions = log.partitions();
         Ok(Self { log, partitions, reply_to, answers, in_flight, next_key: Arc::default() })
     }
@@ -259,14 +262,20 @@ impl Producer {
                 actor: "bench".to_owned(),
                 trace_id: None,
                 reply_to: Some(self.reply_to),
-                payload: UserPayload::PlaceOrder(PlaceOrder { items, from_cart: false, payment: Payment::Now }),
+                payload: UserPayload::PlaceOrder(PlaceOrder {
+                    items,
+                    from_cart: false,
+                    payment: Payment::Now,
+                }),
             };
             if number.is_multiple_of(SAMPLE) {
                 let id = CommandId::of(Role::Users, user, &command.key);
                 self.answers.sampled.lock().insert(id, Instant::now());
             }
             let record = NewRecord::new(user.to_string(), self.codec.to_bytes(&command));
-            self.log.append(TopicId::UserCommands, partition_of(user, self.partitions), record).await?;
+            self.log
+                .append(TopicId::UserCommands, partition_of(user, self.partitions), record)
+                .await?;
         }
         Ok(())
     }

@@ -1,12 +1,11 @@
-//! `jupan bench`: fixed scenarios in a directory of their own, with the machine's facts, medians of several rounds,
-//! and a share-of-the-limit line. A run counts only if `verify` is green after it.
+//! `jupan bench`: fixed scenarios in a directory of their own, with the machine's facts, medians of
+//! several rounds, and a share-of-the-limit line. A run counts only if `verify` is green after it.
 
 mod engine;
 mod http;
 mod machine;
 mod report;
 mod scratch;
-
 
 use crate::{COULD_NOT_RUN, FINE, FOUND_A_FAULT, WRONG_USE};
 use clap::{Args, Subcommand};
@@ -35,19 +34,44 @@ pub(crate) struct Plan {
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(crate) dir: PathBuf,
     /// Counted rounds
-    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(
+        long,
+        default_value_t = 3,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=100)
+    )]
     pub(crate) rounds: u32,
     /// Length of one round
-    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(
+        long,
+        default_value_t = 10,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
     pub(crate) seconds: u64,
     /// Registered users
-    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        default_value_t = 10_000,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub(crate) users: u64,
     /// Registered products
-    #[arg(long, default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u64).range(3..))]
+    #[arg(
+        long,
+        default_value_t = 1_000,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(3..)
+    )]
     pub(crate) products: u64,
     /// Lines an order
-    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100))]
+    #[arg(
+        long,
+        default_value_t = 3,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=100)
+    )]
     pub(crate) lines: u64,
     /// Product 1 is in every order
     #[arg(long)]

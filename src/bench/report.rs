@@ -49,8 +49,10 @@ impl Report {
     /// Adds what is known after the rounds.
     pub(crate) fn finish(mut self, facts: &Facts, verified: bool) -> Self {
         self.verified = verified;
-        let (bytes, orders) =
-            self.rounds.iter().fold((0, 0), |(b, o), round| (b + round.log_bytes, o + round.orders));
+        let (bytes, orders) = self
+            .rounds
+            .iter()
+            .fold((0, 0), |(b, o), round| (b + round.log_bytes, o + round.orders));
         if bytes > 0 && orders > 0 {
             self.limit = Some(facts.synced_bytes_per_s() / (as_f64(bytes) / as_f64(orders)));
         }
@@ -66,11 +68,14 @@ impl Report {
     /// Prints the scenario's figures.
     pub(crate) fn print(&self, name: &str, plan: &Plan, facts: &Facts) {
         let per_second = self.median(Round::per_second);
-        let per_cpu_second = self.median(|round| as_f64(round.orders) / round.cpu_seconds.max(0.001));
-        let (p50, p99) = (self.median(|r| r.percentile_ms(50)), self.median(|r| r.percentile_ms(99)));
+        let per_cpu_second =
+            self.median(|round| as_f64(round.orders) / round.cpu_seconds.max(0.001));
+        let (p50, p99) =
+            (self.median(|r| r.percentile_ms(50)), self.median(|r| r.percentile_ms(99)));
         let share = self.limit.map(|limit| per_second / limit);
         if plan.json {
-            let rounds: Vec<f64> = self.rounds.iter().map(|round| round.per_second().round()).collect();
+            let rounds: Vec<f64> =
+                self.rounds.iter().map(|round| round.per_second().round()).collect();
             let line = json!({
                 "scenario": name, "hot": plan.hot, "users": plan.users, "products": plan.products,
                 "lines": plan.lines, "seconds": plan.seconds, "ordersPerSecond": per_second.round(),
@@ -85,13 +90,18 @@ impl Report {
             println!("round {}: {:.0} orders/s", number + 1, round.per_second());
         }
         println!("{name}: {per_second:.0} orders/s (median of {} rounds)", self.rounds.len());
-        println!("  outcome after p50 {p50:.1} ms, p99 {p99:.1} ms; {per_cpu_second:.0} orders a CPU second");
+        println!(
+            "  outcome after p50 {p50:.1} ms, p99 {p99:.1} ms; {per_cpu_second:.0} orders a CPU second"
+        );
         if let (Some(limit), Some(share)) = (self.limit, share) {
             println!(
                 "  raw append + fdatasync of the same bytes would do {limit:.0} orders/s: {:.0} % of the limit",
                 share * 100.0
             );
         }
-        println!("  verify: {}", if self.verified { "green" } else { "FAULTS FOUND: these figures do not count" });
+        println!(
+            "  verify: {}",
+            if self.verified { "green" } else { "FAULTS FOUND: these figures do not count" }
+        );
     }
 }

@@ -13,7 +13,8 @@ impl Dir {
     /// Why it cannot be made.
     pub(crate) fn new(parent: &Path) -> anyhow::Result<Self> {
         let path = parent.join(format!("jupan-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("{} cannot be made", path.display()))?;
         Ok(Self(path))
     }
 
@@ -50,7 +51,8 @@ pub(crate) fn log_bytes(data: &Path) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(data.join("log"))? {
         let name = entry?.file_name();
-        let position = name.to_string_lossy().strip_suffix(".seg").and_then(|name| name.parse().ok());
+        let position =
+            name.to_string_lossy().strip_suffix(".seg").and_then(|name| name.parse().ok());
         bytes = bytes.max(position.unwrap_or(0));
     }
     Ok(bytes)

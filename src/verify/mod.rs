@@ -170,6 +170,7 @@ fn read_twice(
             tell(bytes);
         });
         while !second.is_finished() {
+            // tidy: allow(sleep) only the progress bar waits here
             std::thread::sleep(REPORT_EVERY);
             tell(bytes_total / 2);
         }

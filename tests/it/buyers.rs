@@ -39,7 +39,8 @@ async fn five_thousand_buyers_of_a_hundred_units() {
     for buyer in buyers {
         *ends.entry(buyer.await.expect("an end")).or_insert(0) += 1;
     }
-    let expected = BTreeMap::from([("SUCCESS".to_owned(), 100), ("OUT_OF_STOCK".to_owned(), 4_900)]);
+    let expected =
+        BTreeMap::from([("SUCCESS".to_owned(), 100), ("OUT_OF_STOCK".to_owned(), 4_900)]);
     assert_eq!(ends, expected);
     assert_eq!(client.stock(1).await, 0);
     let mut spent = 0;

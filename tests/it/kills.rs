@@ -31,7 +31,11 @@ impl Write {
         let key = format!("k{n}");
         if n.is_multiple_of(3) {
             let amount = 1_000 + n % 500;
-            return Self { path: "/balance/charge", key, body: json!({"userId": user, "amount": amount}) };
+            return Self {
+                path: "/balance/charge",
+                key,
+                body: json!({"userId": user, "amount": amount}),
+            };
         }
         let first = n % PRODUCTS + 1;
         let items = [(first, 1 + (n % 2).cast_signed()), ((first + 2) % PRODUCTS + 1, 1)];
@@ -39,7 +43,8 @@ impl Write {
     }
 
     async fn send(&self, client: &Client) -> Option<Answer> {
-        let sent = client.try_write(reqwest::Method::POST, self.path, &self.key, "wait=20", &self.body);
+        let sent =
+            client.try_write(reqwest::Method::POST, self.path, &self.key, "wait=20", &self.body);
         sent.await.ok().filter(|answer| answer.status < 500 && answer.status != 429)
     }
 }
@@ -55,7 +60,8 @@ impl Ledger {
     fn note(&self, write: Write, answer: Option<Answer>) {
         match answer {
             Some(answer) if answer.status != 202 => {
-                let earlier = self.answered.lock().expect("lock").insert(write.key.clone(), answer.clone());
+                let earlier =
+                    self.answered.lock().expect("lock").insert(write.key.clone(), answer.clone());
                 if let Some(earlier) = earlier {
                     assert_eq!(essence(&earlier), essence(&answer), "{write:?}");
                 }
@@ -150,13 +156,16 @@ async fn check_sums(ledger: &Ledger, client: &Client) {
         let user = write.body["userId"].as_u64().expect("a user");
         match (write.path, answer.status) {
             ("/balance/charge", 200) => {
-                *balances.entry(user).or_insert(0) += write.body["amount"].as_i64().expect("an amount");
+                *balances.entry(user).or_insert(0) +=
+                    write.body["amount"].as_i64().expect("an amount");
             }
             ("/order", 201) => {
-                *balances.entry(user).or_insert(0) -= answer.body["totalPrice"].as_i64().expect("a total");
+                *balances.entry(user).or_insert(0) -=
+                    answer.body["totalPrice"].as_i64().expect("a total");
                 for item in write.body["items"].as_array().expect("items") {
                     let product = item["productId"].as_u64().expect("a product");
-                    *stocks.entry(product).or_insert(0) += item["quantity"].as_i64().expect("units");
+                    *stocks.entry(product).or_insert(0) +=
+                        item["quantity"].as_i64().expect("units");
                 }
             }
             ("/order", 402) => {}

@@ -1,4 +1,5 @@
-//! The engine inside one process, with few and with many lanes: the same messages, and no lane in another's state.
+//! The engine inside one process, with few and with many lanes: the same messages, and no lane in
+//! another's state.
 
 use crate::shop::{fresh_dir, verify};
 use jupan_ledger::Rules;
@@ -23,7 +24,8 @@ impl Engine {
     fn open(data: &Path, lanes: u16) -> Self {
         let options = Options { lanes: Some(lanes), ..Default::default() };
         let log = EmbeddedLog::open(data, options, Arc::new(SystemClock)).expect("the log opens");
-        let store = EmbeddedStore::open(&data.join("store"), Default::default()).expect("the store opens");
+        let store =
+            EmbeddedStore::open(&data.join("store"), Default::default()).expect("the store opens");
         let parts = Parts {
             log: log.clone(),
             store: store.clone(),
@@ -71,7 +73,10 @@ impl Engine {
 
     async fn append(&self, topic: TopicId, id: u64, value: Vec<u8>) {
         let partition = partition_of(id, self.log.partitions());
-        self.log.append(topic, partition, NewRecord::new(id.to_string(), value)).await.expect("appended");
+        self.log
+            .append(topic, partition, NewRecord::new(id.to_string(), value))
+            .await
+            .expect("appended");
     }
 
     fn records(&self, topic: TopicId, partition: u16) -> Vec<LogRecord> {
@@ -121,7 +126,9 @@ fn story(engine: &Engine, command_id: CommandId) -> Vec<String> {
                 let sent: Vec<_> = entry
                     .messages
                     .iter()
-                    .map(|sent| format!("{} to {}/{}", kind(&sent.payload), role.peer().name(), sent.lane))
+                    .map(|sent| {
+                        format!("{} to {}/{}", kind(&sent.payload), role.peer().name(), sent.lane)
+                    })
                     .collect();
                 let input = entry.input.map(|input| kind(&input.source)).unwrap_or_default();
                 lines.push((
@@ -148,7 +155,9 @@ fn check_lanes_keep_to_themselves(engine: &Engine) {
         for (lane, entry) in engine.entries(role) {
             for posting in &entry.postings {
                 let owner = match posting.account {
-                    Account::Funding | Account::Revenue => u16::try_from(posting.owner).expect("a lane"),
+                    Account::Funding | Account::Revenue => {
+                        u16::try_from(posting.owner).expect("a lane")
+                    }
                     _ => partition_of(posting.owner, lanes),
                 };
                 assert_eq!(owner, lane, "{role:?}: {posting:?}");
@@ -168,7 +177,9 @@ async fn check_one_order(lanes: u16) {
     }
     let register = RegisterUser { name: "Ada".into(), email: "ada@example.org".into() };
     engine.user(1, "register", UserPayload::RegisterUser(register)).await;
-    engine.user(1, "charge", UserPayload::ChargeBalance(ChargeBalance { amount: Money(1_000) })).await;
+    engine
+        .user(1, "charge", UserPayload::ChargeBalance(ChargeBalance { amount: Money(1_000) }))
+        .await;
     // Products are in other lanes than users: an order that overtakes them would rightly be refused.
     while engine.store.product(ProductId(3)).await.expect("it reads").is_none()
         || engine.store.product(ProductId(1)).await.expect("it reads").is_none()
@@ -176,8 +187,7 @@ async fn check_one_order(lanes: u16) {
     {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let items =
-        [1, 2, 3].map(|id| Line { product_id: ProductId(id), quantity: Units(2) }).to_vec();
+    let items = [1, 2, 3].map(|id| Line { product_id: ProductId(id), quantity: Units(2) }).to_vec();
     let place = PlaceOrder { items, from_cart: false, payment: Payment::Now };
     engine.user(1, "order", UserPayload::PlaceOrder(place)).await;
     let order = OrderId::of(UserId(1), "order");
@@ -200,7 +210,8 @@ async fn check_one_order(lanes: u16) {
     assert!(story[0].contains("OrderPlaced"));
     check_lanes_keep_to_themselves(&engine);
     for product in [1, 2, 3] {
-        let row = engine.store.product(ProductId(product)).await.expect("it reads").expect("it is there");
+        let row =
+            engine.store.product(ProductId(product)).await.expect("it reads").expect("it is there");
         assert_eq!((row.available, row.reserved, row.sold), (Units(8), Units(0), Units(2)));
         assert_eq!(row.lane, partition_of(product, lanes));
     }

@@ -1,7 +1,7 @@
 //! Integration tests: the real binary, real sockets, real kills. One binary, a module a topic.
 //!
-//! `JUPAN_BIN` names the binary to test (`scripts/test` gives the release build); without it the build of this
-//! profile is taken.
+//! `JUPAN_BIN` names the binary to test (`scripts/test` gives the release build); without it the
+//! build of this profile is taken.
 
 mod buyers;
 mod command_line;

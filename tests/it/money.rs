@@ -12,7 +12,9 @@ async fn a_thousand_parallel_charges_of_one_user() {
     let charges: Vec<_> = (1..=1_000i64)
         .map(|amount| {
             let client = client.clone();
-            tokio::spawn(async move { client.charge(1, &format!("c{amount}"), amount).await.status })
+            tokio::spawn(
+                async move { client.charge(1, &format!("c{amount}"), amount).await.status },
+            )
         })
         .collect();
     for charge in charges {

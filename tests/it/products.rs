@@ -16,14 +16,16 @@ use std::{
 
 /// Every value that the available units of a product had, by the journal.
 fn stocks_of(data: &Path, product: u64) -> BTreeSet<i64> {
-    let log = EmbeddedLog::open(data, Default::default(), Arc::new(SystemClock)).expect("the log opens");
+    let log =
+        EmbeddedLog::open(data, Default::default(), Arc::new(SystemClock)).expect("the log opens");
     let codec = Codec::embedded();
     let mut stocks = BTreeSet::new();
     for partition in 0..log.partitions() {
         let mut from = 0;
         loop {
             let limit = ReadLimit { records_max: 1_000, bytes_max: 1 << 20 };
-            let batch = log.read(TopicId::ProductJournal, partition, from, limit).expect("it reads");
+            let batch =
+                log.read(TopicId::ProductJournal, partition, from, limit).expect("it reads");
             if batch.records.is_empty() {
                 break;
             }
@@ -69,7 +71,8 @@ async fn readers_see_values_of_the_journal_and_never_go_back() {
             let client = client.clone();
             tokio::spawn(async move {
                 for order in 0..60i64 {
-                    let answer = client.order(user, &format!("o{order}"), &[(7, 1 + order % 3)]).await;
+                    let answer =
+                        client.order(user, &format!("o{order}"), &[(7, 1 + order % 3)]).await;
                     assert_eq!(answer.status, 201, "{answer:?}");
                 }
             })
@@ -104,7 +107,8 @@ async fn a_changed_price_is_what_the_next_order_pays() {
     assert_eq!(client.charge(1, "c", 1_000_000).await.status, 200);
     let mut expected = 1_000_000;
     for price in [100, 250, 1, 0, 999] {
-        let changed = client.patch("/products/1", &format!("p{price}"), json!({"price": price})).await;
+        let changed =
+            client.patch("/products/1", &format!("p{price}"), json!({"price": price})).await;
         assert_eq!((changed.status, changed.body["price"].as_i64()), (200, Some(price)));
         let order = client.order(1, &format!("o{price}"), &[(1, 2)]).await;
         assert_eq!((order.status, order.body["totalPrice"].as_i64()), (201, Some(2 * price)));
@@ -119,7 +123,8 @@ async fn a_changed_price_is_what_the_next_order_pays() {
     let history = client.order(1, "h", &[(1, 1)]).await.body;
     let path = format!("/order/{}/history", history["orderId"].as_str().expect("an id"));
     let history = client.get(&path).await.body["history"].clone();
-    let statuses: Vec<_> = history.as_array().expect("lines").iter().map(|l| l["status"].clone()).collect();
+    let statuses: Vec<_> =
+        history.as_array().expect("lines").iter().map(|l| l["status"].clone()).collect();
     assert_eq!(statuses, ["PENDING", "SUCCESS"]);
     assert!(shop.terminate().0.success());
     verify(data.path());

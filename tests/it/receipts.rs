@@ -1,5 +1,5 @@
-//! Replaying order files: the end is the same however often the shop or the replay is killed, and the best sellers
-//! are those of a program that shares no code with ours.
+//! Replaying order files: the end is the same however often the shop or the replay is killed, and
+//! the best sellers are those of a program that shares no code with ours.
 
 use crate::shop::{Shop, binary, fresh_dir, verify};
 use serde_json::Value;
@@ -59,9 +59,14 @@ fn ranks(list: &Value, id: &str) -> Vec<(u64, i64, i64)> {
         .collect()
 }
 
+/// Counts the orders of a file.
+const COUNT_ORDERS: &str = "import csv, gzip, sys
+lines = csv.DictReader(gzip.open(sys.argv[1], 'rt'))
+print(len({line['order_ref'] for line in lines}))";
+
 fn orders_in_file() -> i64 {
     let whole = Command::new("python3")
-        .args(["-c", "import csv,gzip,sys;print(len({r['order_ref'] for r in csv.DictReader(gzip.open(sys.argv[1],'rt'))}))"])
+        .args(["-c", COUNT_ORDERS])
         .arg(file("orders.csv.gz"))
         .output()
         .expect("python3 runs");
@@ -74,7 +79,11 @@ async fn a_replay_ends_as_the_file_says() {
     let shop = Shop::start(data.path(), SHOP).await;
     let end = summary(&replay(&shop.url, &[]).output().expect("it runs"));
     let orders = orders_in_file();
-    assert_eq!((end["orders"].as_i64(), end["success"].as_i64()), (Some(orders), Some(orders)), "{end}");
+    assert_eq!(
+        (end["orders"].as_i64(), end["success"].as_i64()),
+        (Some(orders), Some(orders)),
+        "{end}"
+    );
     let expected = brute_force(&["--at-end"]);
     assert_eq!(ranks(&end, "id"), ranks(&expected[0], "productId"));
     let client = shop.client();
@@ -97,10 +106,15 @@ async fn scarce_stock_and_small_wallets_oversell_nothing() {
     let data = fresh_dir();
     let shop = Shop::start(data.path(), SHOP).await;
     let end = summary(
-        &replay(&shop.url, &["--stock-share", "0.5", "--wallet", "90000"]).output().expect("it runs"),
+        &replay(&shop.url, &["--stock-share", "0.5", "--wallet", "90000"])
+            .output()
+            .expect("it runs"),
     );
     let failed = end["failed"].as_object().expect("failures");
-    assert!(failed.contains_key("OUT_OF_STOCK") && failed.contains_key("INSUFFICIENT_BALANCE"), "{end}");
+    assert!(
+        failed.contains_key("OUT_OF_STOCK") && failed.contains_key("INSUFFICIENT_BALANCE"),
+        "{end}"
+    );
     assert!(shop.terminate().0.success());
     verify(data.path());
 }
@@ -117,7 +131,10 @@ async fn kills_of_shop_and_replay_do_not_change_the_end() {
     let data = fresh_dir();
     let mut shop = Shop::start(data.path(), SHOP).await;
     let address = shop.url.trim_start_matches("http://").to_owned();
-    kill_in_the_middle(replay(&shop.url, &[]).spawn().expect("it starts"), Duration::from_millis(700));
+    kill_in_the_middle(
+        replay(&shop.url, &[]).spawn().expect("it starts"),
+        Duration::from_millis(700),
+    );
     let running = replay(&shop.url, &[]).spawn().expect("it starts");
     for pause_ms in [150, 300, 500] {
         std::thread::sleep(Duration::from_millis(pause_ms));
@@ -127,7 +144,11 @@ async fn kills_of_shop_and_replay_do_not_change_the_end() {
     let waited = tokio::task::spawn_blocking(move || running.wait_with_output());
     let end = summary(&waited.await.expect("joined").expect("it ends"));
     let orders = orders_in_file();
-    assert_eq!((end["orders"].as_i64(), end["success"].as_i64()), (Some(orders), Some(orders)), "{end}");
+    assert_eq!(
+        (end["orders"].as_i64(), end["success"].as_i64()),
+        (Some(orders), Some(orders)),
+        "{end}"
+    );
     assert_eq!(ranks(&end, "id"), ranks(&brute_force(&["--at-end"])[0], "productId"));
     assert!(shop.terminate().0.success());
     verify(data.path());

@@ -31,7 +31,11 @@ impl Shop {
     /// Starts a shop on a free port and waits until it is ready.
     pub(crate) async fn start(data: &Path, args: &[&str]) -> Self {
         let mut child = Command::new(binary())
-            .args(if args.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"][..] })
+            .args(if args.contains(&"--listen") {
+                &[][..]
+            } else {
+                &["--listen", "127.0.0.1:0"][..]
+            })
             .args(["--trace", "warn", "--data"])
             .arg(data)
             .args(args)
@@ -161,11 +165,14 @@ impl Client {
 
     /// A PATCH with a key, waiting for its outcome.
     pub(crate) async fn patch(&self, path: &str, key: &str, body: Value) -> Answer {
-        self.try_write(reqwest::Method::PATCH, path, key, "wait=30", &body).await.expect("an answer")
+        self.try_write(reqwest::Method::PATCH, path, key, "wait=30", &body)
+            .await
+            .expect("an answer")
     }
 
     pub(crate) async fn user(&self, id: u64) {
-        let body = json!({"id": id, "name": format!("User {id}"), "email": format!("u{id}@example.org")});
+        let body =
+            json!({"id": id, "name": format!("User {id}"), "email": format!("u{id}@example.org")});
         let answer = self.post("/users", &format!("user-{id}"), body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
     }
@@ -175,7 +182,8 @@ impl Client {
     }
 
     pub(crate) async fn product(&self, id: u64, price: i64, stock: i64) {
-        let body = json!({"id": id, "name": format!("Product {id}"), "price": price, "stock": stock});
+        let body =
+            json!({"id": id, "name": format!("Product {id}"), "price": price, "stock": stock});
         let answer = self.post("/products", &format!("product-{id}"), body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
     }
@@ -189,7 +197,9 @@ impl Client {
     }
 
     pub(crate) async fn balance(&self, user: u64) -> i64 {
-        self.get(&format!("/balance?userId={user}")).await.body["balance"].as_i64().expect("a balance")
+        self.get(&format!("/balance?userId={user}")).await.body["balance"]
+            .as_i64()
+            .expect("a balance")
     }
 }
 
@@ -204,7 +214,8 @@ pub(crate) fn order_body(user: u64, items: &[(u64, i64)]) -> Value {
 async fn read(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Error> {
     let answer = request.send().await?;
     let status = answer.status().as_u16();
-    let location = answer.headers().get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let location =
+        answer.headers().get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let text = answer.text().await?;
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
     Ok(Answer { status, location, body })

@@ -175,7 +175,10 @@ async fn commands_tell_what_became_of_them() {
     );
     let told = Outcome { order_id: Some(id()), ..outcome(Code::InsufficientBalance) };
     hand.apply(order_row(&asked, OrderStatus::Failed, Some(told)));
-    let done = |id: CommandId, told| serde_json::json!({"commandId": id.to_string(), "status": "DONE", "outcome": told});
+    let done = |id: CommandId, told| {
+        let id = id.to_string();
+        serde_json::json!({"commandId": id, "status": "DONE", "outcome": told})
+    };
     let told = serde_json::json!({"code": "INSUFFICIENT_BALANCE", "orderId": id().to_string()});
     assert_eq!(rig.get(&format!("/commands/{order}")).await.json, done(order, told));
     let asked = hand.user_command().await;

@@ -1,5 +1,5 @@
-//! Random commands, schedules, crashes and unknown commits: whatever happens, the journals balance, every key has one
-//! outcome, and the rows equal the fold.
+//! Random commands, schedules, crashes and unknown commits: whatever happens, the journals balance,
+//! every key has one outcome, and the rows equal the fold.
 
 use super::harness::{Harness, Random};
 use crate::Limits;
@@ -24,7 +24,8 @@ fn command(harness: &mut Harness, random: &mut Random, number: u64) {
             harness.user(user, "register", UserPayload::RegisterUser(RegisterUser { name, email }));
         }
         1 => {
-            let (name, price) = (format!("Product {product}"), Money(random.below(50).cast_signed()));
+            let (name, price) =
+                (format!("Product {product}"), Money(random.below(50).cast_signed()));
             let stock = Units(random.below(30).cast_signed());
             let register = RegisterProduct { name, price, stock };
             harness.product(product, "register", ProductPayload::RegisterProduct(register));
@@ -102,7 +103,8 @@ fn check(harness: &Harness) {
                 *number += 1;
                 assert_eq!(message.number, *number, "{lane}: numbers are dense");
             }
-            // Found by verify: a step closed in the middle of a batch counted the next entry's messages as its own.
+            // Found by verify: a step closed in the middle of a batch counted the next entry's
+            // messages as its own.
             for peer in &step.peers {
                 let number = sent.get(&(lane, peer.lane)).copied().unwrap_or(0);
                 assert_eq!(peer.sent, number, "{lane}: header of step {}", step.number);
@@ -110,8 +112,10 @@ fn check(harness: &Harness) {
             for entry in &step.entries {
                 let mut sums: BTreeMap<(bool, u64), i64> = BTreeMap::new();
                 for posting in &entry.postings {
-                    let is_money =
-                        matches!(posting.account, Account::Funding | Account::Wallet | Account::Revenue);
+                    let is_money = matches!(
+                        posting.account,
+                        Account::Funding | Account::Wallet | Account::Revenue
+                    );
                     let asset = (is_money, if is_money { 0 } else { posting.owner });
                     *sums.entry(asset).or_default() += posting.delta;
                     let balance = balances.entry((posting.account, posting.owner)).or_default();
@@ -130,7 +134,10 @@ fn check(harness: &Harness) {
             }
         }
     }
-    assert!(balances.iter().all(|((account, _), sum)| *account != Account::Reserved || *sum == 0), "held");
+    assert!(
+        balances.iter().all(|((account, _), sum)| *account != Account::Reserved || *sum == 0),
+        "held"
+    );
     fold::<Users>(harness, &mut keys);
     fold::<Products>(harness, &mut keys);
     assert!(lanes > 0 && keys.len() > 20, "the run did something");
@@ -141,12 +148,17 @@ fn fold<C: Core>(harness: &Harness, keys: &mut BTreeSet<Key>) {
     for index in 0..harness.parts.rules.lanes {
         let mut core = C::new(index);
         let mut touched = BTreeSet::new();
-        for (_, step, _) in harness.steps(C::ROLE).into_iter().filter(|(lane, _, _)| lane.index == index) {
+        for (_, step, _) in
+            harness.steps(C::ROLE).into_iter().filter(|(lane, _, _)| lane.index == index)
+        {
             for entry in &step.entries {
                 let mut needed = Vec::new();
                 core.entry_footprint(entry, &mut needed);
                 touched.extend(needed.iter().copied());
-                while { core.retain_missing(&mut needed); !needed.is_empty() } {
+                while {
+                    core.retain_missing(&mut needed);
+                    !needed.is_empty()
+                } {
                     for key in std::mem::take(&mut needed) {
                         core.load(key, None).expect("an empty cell");
                     }
@@ -156,7 +168,9 @@ fn fold<C: Core>(harness: &Harness, keys: &mut BTreeSet<Key>) {
             }
         }
         for key in touched {
-            let folded = core.row(key).filter(|row| !matches!(row, rows::Row::Hold(hold) if hold.end.is_some()));
+            let folded = core
+                .row(key)
+                .filter(|row| !matches!(row, rows::Row::Hold(hold) if hold.end.is_some()));
             let stored = harness.store.load(&[key]).expect("it loads").remove(0);
             assert_eq!(stored, folded, "{key:?}");
             keys.insert(key);
@@ -167,7 +181,8 @@ fn fold<C: Core>(harness: &Harness, keys: &mut BTreeSet<Key>) {
 #[test]
 fn whatever_happens_the_journals_balance() {
     // More of them: JUPAN_SEEDS=10000 cargo test -p jupan-processors
-    let seeds = std::env::var("JUPAN_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(100);
+    let seeds =
+        std::env::var("JUPAN_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(100);
     for seed in 0..seeds {
         let run = std::panic::catch_unwind(|| run(seed));
         assert!(run.is_ok(), "seed {seed}");

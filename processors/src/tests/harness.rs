@@ -1,5 +1,5 @@
-//! Lanes over the memory providers, driven turn by turn in one thread: a seed decides who turns next, what is synced,
-//! who crashes. Everything a run does follows from its seed.
+//! Lanes over the memory providers, driven turn by turn in one thread: a seed decides who turns
+//! next, what is synced, who crashes. Everything a run does follows from its seed.
 
 use crate::{Limits, Parts, Stop, Turn, Worker};
 use jupan_ledger::{Rules, products::Products, users::Users};

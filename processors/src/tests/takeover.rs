@@ -12,7 +12,11 @@ fn register(harness: &mut Harness, user: u64, product: u64) {
     let name = "Ada".to_owned();
     let email = "ada@example.org".to_owned();
     harness.user(user, "register", UserPayload::RegisterUser(RegisterUser { name, email }));
-    harness.user(user, "charge", UserPayload::ChargeBalance(ChargeBalance { amount: Money(1_000) }));
+    harness.user(
+        user,
+        "charge",
+        UserPayload::ChargeBalance(ChargeBalance { amount: Money(1_000) }),
+    );
     let (name, price, stock) = ("Abacus".to_owned(), Money(10), Units(50));
     let payload = ProductPayload::RegisterProduct(RegisterProduct { name, price, stock });
     harness.product(product, "register", payload);
@@ -70,7 +74,8 @@ fn epochs_rise_with_each_owner_and_the_chain_holds() {
     }
 }
 
-/// SK-41: what comes after the deadline ends the order, and the units go back; a lost reminder only delays it.
+/// SK-41: what comes after the deadline ends the order, and the units go back; a lost reminder only
+/// delays it.
 #[test]
 fn a_deadline_ends_an_order_whose_product_lane_sleeps() {
     let mut harness = Harness::new(1, Limits::default(), true);
@@ -82,7 +87,11 @@ fn a_deadline_ends_an_order_whose_product_lane_sleeps() {
     harness.clock.set(START.plus(16 * Micros::MINUTE));
     harness.turn(0);
     harness.turn(0);
-    assert_eq!(order(&harness, id).expect("placed").status, OrderStatus::Pending, "the reminder is lost");
+    assert_eq!(
+        order(&harness, id).expect("placed").status,
+        OrderStatus::Pending,
+        "the reminder is lost"
+    );
     harness.clock.advance(6 * Micros::SECOND);
     harness.turn(0);
     harness.turn(0);
@@ -121,7 +130,11 @@ fn a_gap_in_message_numbers_stops_the_lane() {
         command_id: None,
         actor: String::new(),
         trace_id: None,
-        payload: ToUsers::Refused(Refused { order_id: id, code: Code::OutOfStock, product_id: ProductId(1) }),
+        payload: ToUsers::Refused(Refused {
+            order_id: id,
+            code: Code::OutOfStock,
+            product_id: ProductId(1),
+        }),
     };
     let lane = Lane { role: Role::Users, index: 0 };
     let mut worker = Worker::<Users>::open(&harness.parts, lane).expect("it opens");
@@ -219,8 +232,8 @@ fn memory_is_bounded() {
     assert_eq!(order(&harness, id).expect("placed").status, OrderStatus::Success);
 }
 
-/// Found by the random faults: a takeover projected commits of its predecessor that a crash then took back, so the
-/// store was ahead of the journal.
+/// Found by the random faults: a takeover projected commits of its predecessor that a crash then
+/// took back, so the store was ahead of the journal.
 #[test]
 fn a_takeover_projects_nothing_that_a_crash_can_take_back() {
     let mut harness = Harness::new(1, Limits::default(), false);

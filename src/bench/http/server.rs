@@ -81,6 +81,7 @@ impl Server {
             match self.child.try_wait()? {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => bail!("the shop ended with {status}"),
+                // tidy: allow(sleep) a process that ends tells only who waits without a deadline
                 None => std::thread::sleep(POLL),
             }
         }
