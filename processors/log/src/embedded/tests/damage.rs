@@ -48,12 +48,12 @@ fn make_sample() -> Sample {
         wait_durable(lane.as_mut(), ticket);
     }
     std::thread::sleep(mark_after * 5);
-    files.hold(true);
+    let held = files.held();
     for n in 6..12 {
         lane.commit(commit(n)).expect("commit");
     }
     std::thread::sleep(mark_after);
-    files.hold(false);
+    drop(held);
     let ticket = lane.commit(commit(12)).expect("commit").ticket;
     wait_durable(lane.as_mut(), ticket);
     copy_dir(source.path(), dir.path());

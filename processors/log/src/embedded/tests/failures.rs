@@ -80,7 +80,7 @@ fn everybody_who_waits_learns_of_the_failure() {
     let files = TestFiles::new(Failing::Never);
     let (log, _) = open_counted(&dir, &files);
     let mut lane = log.open(USERS).expect("open");
-    files.hold(true);
+    let held = files.held();
     let appending: Vec<_> = (0..3)
         .map(|n| {
             let log = log.clone();
@@ -99,7 +99,7 @@ fn everybody_who_waits_learns_of_the_failure() {
     });
     std::thread::sleep(Duration::from_millis(100));
     files.fail_after(0, EIO);
-    files.hold(false);
+    drop(held);
     for append in appending {
         let unknown = append.join().expect("no panic");
         assert!(matches!(unknown, Err(AppendError::Unknown { .. })), "{unknown:?}");

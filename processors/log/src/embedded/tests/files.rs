@@ -80,6 +80,12 @@ impl TestFiles {
         self.released.notify_all();
     }
 
+    /// Holds every sync until what this returns is dropped, so that a failed test does not wait for ever.
+    pub(crate) fn held(&self) -> Held {
+        self.hold(true);
+        Held(self.clone())
+    }
+
     /// Lets one of the held syncs happen.
     pub(crate) fn release_one(&self) {
         if let Some(permits) = &mut self.inner.lock().permits {
@@ -120,6 +126,15 @@ impl TestFiles {
             bytes[cut..].fill(0);
             fs::write(to.join(place), bytes).expect("write the copy");
         }
+    }
+}
+
+/// Releases held syncs.
+pub(crate) struct Held(TestFiles);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.hold(false);
     }
 }
 

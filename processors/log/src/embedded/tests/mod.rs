@@ -3,6 +3,7 @@
 mod damage;
 mod failures;
 mod files;
+mod format;
 mod running;
 mod start;
 

@@ -142,7 +142,7 @@ fn an_earlier_owner_that_waits_for_room_is_fenced() {
     let files = TestFiles::new(Failing::Never);
     let log = EmbeddedLog::open(dir.path(), small(&files), Arc::new(SystemClock)).expect("open");
     let mut lane = log.open(USERS).expect("open");
-    files.hold(true);
+    let held = files.held();
     let mut large = commit(0);
     large.steps = vec![vec![7; 60_000].into()];
     lane.commit(large.clone()).expect("there is room for one");
@@ -155,7 +155,7 @@ fn an_earlier_owner_that_waits_for_room_is_fenced() {
     };
     let fenced = waiting.join().expect("no panic");
     assert!(matches!(fenced, Err(LaneError::Fenced { .. })), "{fenced:?}");
-    files.hold(false);
+    drop(held);
     taking_over.join().expect("no panic").expect("the tail becomes durable");
 }
 
@@ -269,7 +269,7 @@ fn appends_that_wait_share_a_sync() {
     let dir = TempDir::new().expect("a directory");
     let files = TestFiles::new(Failing::Never);
     let log = EmbeddedLog::open(dir.path(), small(&files), Arc::new(SystemClock)).expect("open");
-    files.hold(true);
+    let held = files.held();
     let before = files.syncs();
     thread::scope(|scope| {
         for n in 0..20 {
@@ -279,7 +279,7 @@ fn appends_that_wait_share_a_sync() {
         while log.queued_bytes() < 20 * 30 {
             thread::sleep(Duration::from_millis(1));
         }
-        files.hold(false);
+        drop(held);
     });
     assert!(files.syncs() - before <= 4, "20 appends took {} syncs", files.syncs() - before);
 }
@@ -293,7 +293,7 @@ fn what_is_not_written_yet_stays_in_memory() {
     let mut sender = log.open(PRODUCTS).expect("open");
     let mut lane = log.open(USERS).expect("open");
     let before = files.syncs();
-    files.hold(true);
+    let held = files.held();
     let first = sender.commit(to_inbox(0)).expect("commit").ticket;
     while files.syncs() == before {
         thread::yield_now();
@@ -310,7 +310,7 @@ fn what_is_not_written_yet_stays_in_memory() {
     let polled: Vec<_> = inputs.into_iter().map(|input| input.record.value).collect();
     assert_eq!(polled, expected(0..5), "from the segment and from memory");
     assert_eq!(values(&read_all(&log, TopicId::UserInbox, 0)), expected(0..1));
-    files.hold(false);
+    drop(held);
 }
 
 /// What happens to both logs alike.

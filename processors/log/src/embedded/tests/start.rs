@@ -140,7 +140,7 @@ fn what_a_start_found_unsynced_it_wrote_anew() {
     let ticket = lane.commit(commit(0)).expect("commit").ticket;
     wait_durable(lane.as_mut(), ticket);
     let last = segments(dir.path()).pop().expect("a segment");
-    files.hold(true);
+    let held = files.held();
     let syncs = files.syncs();
     lane.commit(commit(1)).expect("commit");
     while files.syncs() == syncs {
@@ -149,7 +149,7 @@ fn what_a_start_found_unsynced_it_wrote_anew() {
     // A kill: the second commit is in the file, and nothing ever synced it.
     copy_dir(dir.path(), copy.path());
     let synced = usize::try_from(files.synced_bytes(&last)).expect("it fits");
-    files.hold(false);
+    drop(held);
     let log = open_small(copy.path()).expect("open");
     let before = contents(&log);
     assert_eq!(values(&read_all(&log, TopicId::UserJournal, 0)), expected(0..2));
