@@ -155,12 +155,13 @@ impl Shop {
     /// What cannot be opened, and why.
     pub(crate) fn open(options: &Options) -> anyhow::Result<Self> {
         let failed = Arc::new(Notify::new());
-        let on_failure: Option<Box<dyn Fn(&str) + Send + Sync>> = {
-            let failed = failed.clone();
-            Some(Box::new(move |_: &str| failed.notify_one()))
+        let told = failed.clone();
+        let on_failure: embedded_log::OnFailure = Box::new(move |_| told.notify_one());
+        let log_options = embedded_log::Options {
+            lanes: options.lanes,
+            on_failure: Some(on_failure),
+            ..Default::default()
         };
-        let log_options =
-            embedded_log::Options { lanes: options.lanes, on_failure, ..Default::default() };
         let log =
             embedded_log::EmbeddedLog::open(&options.data, log_options, Arc::new(SystemClock))
                 .with_context(|| {

@@ -1,5 +1,5 @@
-//! Invariants 1 to 3: the double entry, added up from deltas alone. What a posting says it left behind is compared,
-//! never believed.
+//! Invariants 1 to 3: the double entry, added up from deltas alone. What a posting says it left
+//! behind is compared, never believed.
 
 use super::findings::{Desk, Invariant};
 use hashbrown::HashMap;

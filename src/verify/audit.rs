@@ -1,5 +1,6 @@
-//! The first pass: every record of the log, in the log's own order, through every check. What causes something lies
-//! before it in the log, so one pass sees causes first, and only what is in flight has to be remembered.
+//! The first pass: every record of the log, in the log's own order, through every check. What
+//! causes something lies before it in the log, so one pass sees causes first, and only what is in
+//! flight has to be remembered.
 
 use super::{
     accounts::{Accounts, Moved},

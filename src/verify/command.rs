@@ -23,7 +23,7 @@ pub(crate) struct Options {
     #[arg(long, env = "JUPAN_JSON")]
     pub(crate) json: bool,
     /// How long an order may stay pending beyond its deadline while its lane runs
-    #[arg(long, env = "JUPAN_OVERDUE_SLACK_MS", default_value_t = OVERDUE_SLACK_MS, value_name = "MS")]
+    #[arg(long, env = "JUPAN_OVERDUE_SLACK_MS", default_value_t = OVERDUE_SLACK_MS)]
     pub(crate) overdue_slack_ms: u64,
 }
 

@@ -1,5 +1,6 @@
-//! What goes with a step in its frame: messages, order events, sales, dead letters. They derive from the entries, so
-//! they must be there exactly, no more and no less; frame by frame, because a commit is whole or not at all.
+//! What goes with a step in its frame: messages, order events, sales, dead letters. They derive
+//! from the entries, so they must be there exactly, no more and no less; frame by frame, because a
+//! commit is whole or not at all.
 
 use super::{
     findings::{Desk, Findings, Invariant, Place, RecordRef},
@@ -199,7 +200,8 @@ fn is_same(body: &Body, entry: &Entry, sent: &Sent) -> bool {
 }
 
 impl<T: PartialEq + Debug> Pair<T> {
-    /// Compares both sides in order within each partition; `order` gives values without an order one.
+    /// Compares both sides in order within each partition; `order` gives values without an order
+    /// one.
     fn settle<K: Ord>(
         &mut self,
         what: &str,

@@ -1,6 +1,6 @@
-//! State = fold(journal), twice. The first fold keeps everything in memory, as a running lane would like to. The
-//! second forgets all it can after every step and reads rows back, as a lane does that has been restored. Both must
-//! come to the same rows.
+//! State = fold(journal), twice. The first fold keeps everything in memory, as a running lane would
+//! like to. The second forgets all it can after every step and reads rows back, as a lane does that
+//! has been restored. Both must come to the same rows.
 
 use super::findings::{Desk, Invariant};
 use hashbrown::{HashMap, HashSet};
@@ -172,7 +172,8 @@ pub(super) fn hash(rows: &[(Key, Row)]) -> Hash {
     let mut hashes = Vec::with_capacity(rows.len() * 32);
     for (_, row) in rows {
         text.clear();
-        // Rows are plain data: writing them into memory cannot fail, and an empty text would show in the hash.
+        // Rows are plain data: writing them into memory cannot fail, and an empty text would show
+        // in the hash.
         if serde_json::to_writer(&mut text, row).is_ok() {
             hashes.extend_from_slice(&Hash::of(&text).0);
         }

@@ -4,8 +4,8 @@
 //! payload length u32 | crc32c u32 | frame number u64 | synced-through u64 | payload
 //! the checksum covers: segment number | position | frame number | synced-through | payload
 //! ```
-//! A frame behind a bad one proves damage only if it was written after a sync that covered the bad one. Otherwise
-//! the bad one is a write that never finished, and the log ends there.
+//! A frame behind a bad one proves damage only if it was written after a sync that covered the bad
+//! one. Otherwise the bad one is a write that never finished, and the log ends there.
 
 use super::{
     Failure,
@@ -45,7 +45,8 @@ pub(super) struct Walk {
     pub(super) corruption: Option<Corruption>,
 }
 
-/// Reads every frame that counts, in order. `visit` also gets the bytes of files that lie behind it.
+/// Reads every frame that counts, in order. `visit` also gets the bytes of files that lie behind
+/// it.
 pub(super) fn walk(
     segments: &[Segment],
     visit: &mut dyn FnMut(&Frame<'_>, u64),
@@ -193,7 +194,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// In the last segment: is this the log's end, or is something broken that was known to be durable?
+    /// In the last segment: is this the log's end, or is something broken that was known to be
+    /// durable?
     fn end_or_damage(&mut self, what: &'static str, walk: &mut Walk) -> Result<(), Failure> {
         let io = |source| Failure::read(&self.segment.path, source);
         let mut file = File::open(&self.segment.path).map_err(io)?;
@@ -222,8 +224,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The first good frame in `rest` that was written after a sync that covered the position `bad`, where `rest` begins.
-/// A broken length hides where the next frame begins, so every byte is tried.
+/// The first good frame in `rest` that was written after a sync that covered the position `bad`,
+/// where `rest` begins. A broken length hides where the next frame begins, so every byte is tried.
 fn find_witness(segment: u64, bad: u64, rest: &[u8]) -> Option<u64> {
     let last = rest.len().checked_sub(FRAME_HEADER_BYTES)?;
     for start in 1..last {
@@ -244,7 +246,8 @@ fn find_witness(segment: u64, bad: u64, rest: &[u8]) -> Option<u64> {
     None
 }
 
-/// The checksum of a frame: of its place as well, so that bytes that were left over from elsewhere never fit.
+/// The checksum of a frame: of its place as well, so that bytes that were left over from elsewhere
+/// never fit.
 pub(super) fn checksum(segment: u64, position: u64, header: &[u8], payload: &[u8]) -> u32 {
     let crc = crc32c::crc32c(&segment.to_le_bytes());
     let crc = crc32c::crc32c_append(crc, &position.to_le_bytes());

@@ -252,7 +252,7 @@ impl Orders {
             _ => return,
         };
         out.extend(returned.lines.iter().map(|line| {
-            let units = Units(-line.quantity.0);
+            let units = line.quantity.checked_neg().unwrap_or_default();
             let order = returned.order_id.to_string();
             sale(order, line.product_id, units, line.price, returned.sold_at)
         }));

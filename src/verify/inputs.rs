@@ -1,5 +1,5 @@
-//! Inputs on their way to their entry: every record of a command topic or an inbox waits here until its lane's
-//! journal says what became of it. What still waits at the end was in flight.
+//! Inputs on their way to their entry: every record of a command topic or an inbox waits here until
+//! its lane's journal says what became of it. What still waits at the end was in flight.
 
 use super::{
     findings::{Desk, Invariant},
@@ -241,7 +241,8 @@ impl Unread {
     }
 }
 
-/// Invariant 5, entry by entry: the entry speaks of its input, and only an accepted input has an effect.
+/// Invariant 5, entry by entry: the entry speaks of its input, and only an accepted input has an
+/// effect.
 pub(super) fn check(entry: &Entry, input: Option<&Input>, desk: &mut Desk<'_>) {
     use Invariant::Inputs as RULE;
     check_effect(entry, desk);
@@ -267,8 +268,8 @@ pub(super) fn check(entry: &Entry, input: Option<&Input>, desk: &mut Desk<'_>) {
     }
 }
 
-/// Only an accepted input has an effect. A refused command's outcome is stored, a duplicate may wait for an order,
-/// and a refused message is answered: that is all.
+/// Only an accepted input has an effect. A refused command's outcome is stored, a duplicate may
+/// wait for an order, and a refused message is answered: that is all.
 fn check_effect(entry: &Entry, desk: &mut Desk<'_>) {
     let is_harmless = |change: &Change| match entry.verdict {
         Verdict::Accepted | Verdict::Opened => true,

@@ -1,5 +1,6 @@
-//! Invariant 6 without the fold: steps form one dense chain a lane, stamps rise, epochs never fall, positions and
-//! message numbers are what the entries say, and the header balances are what the postings give.
+//! Invariant 6 without the fold: steps form one dense chain a lane, stamps rise, epochs never fall,
+//! positions and message numbers are what the entries say, and the header balances are what the
+//! postings give.
 
 use super::{
     accounts::Accounts,
@@ -62,7 +63,7 @@ impl Journals {
         self.steps += 1;
         self.newest = self.newest.max(at);
         let Some(chain) = self.chains.get_mut(lane) else { return };
-        chain.number += 1;
+        chain.number = chain.number.saturating_add(1);
         if !desk.same(RULE, "step number", chain.number, step.number) {
             chain.number = step.number;
         }
@@ -70,7 +71,7 @@ impl Journals {
         desk.same(RULE, "hash of the previous step", chain.hash, step.previous);
         chain.hash = Hash::of(record);
         let opens = step.entries.first().is_some_and(|entry| entry.verdict == Verdict::Opened);
-        let epoch = chain.epoch + u64::from(opens);
+        let epoch = chain.epoch.saturating_add(u64::from(opens));
         if opens {
             chain.opened_at = at;
         }
@@ -90,7 +91,7 @@ impl Journals {
         self.entries += 1;
         self.newest = self.newest.max(Micros(entry.stamp.0));
         let Some(chain) = self.chains.get_mut(lane) else { return };
-        chain.sequence += 1;
+        chain.sequence = chain.sequence.saturating_add(1);
         if !desk.same(RULE, "entry sequence", chain.sequence, entry.sequence) {
             chain.sequence = entry.sequence;
         }
@@ -134,7 +135,7 @@ impl Journals {
     /// A step that cannot be read: the chain goes on behind it.
     pub(super) fn unreadable(&mut self, lane: Lane, record: &[u8]) {
         let Some(chain) = self.chains.get_mut(lane) else { return };
-        chain.number += 1;
+        chain.number = chain.number.saturating_add(1);
         chain.hash = Hash::of(record);
     }
 
@@ -204,7 +205,7 @@ impl Chain {
             desk.same(RULE, "verdict on a message of no lane", Verdict::Dead, entry.verdict);
             return;
         };
-        if number == peer.received + 1 {
+        if number == peer.received.saturating_add(1) {
             peer.received = number;
         } else {
             let about = format!("verdict on message {number} behind {}", peer.received);
@@ -218,7 +219,7 @@ impl Chain {
                 desk.fault(RULE, "receiver of a message", "one of the lanes", sent.lane);
                 continue;
             };
-            peer.sent += 1;
+            peer.sent = peer.sent.saturating_add(1);
             let about = format_args!("number of a message to lane {}", sent.lane);
             if !desk.same(RULE, about, peer.sent, sent.number) {
                 peer.sent = sent.number;

@@ -1,19 +1,22 @@
 //! # `jupan verify`: proves a shop's invariants from its data directory
 //!
-//! Opens the directory itself, read-only, and shares nothing with the engine but the codec and `evolve`: segments,
-//! frames and records are read by a reader of its own, balances are added up from postings alone, and orders are
-//! followed by a model of its own. What an entry says it left behind is compared, never believed.
+//! Opens the directory itself, read-only, and shares nothing with the engine but the codec and
+//! `evolve`: segments, frames and records are read by a reader of its own, balances are added up
+//! from postings alone, and orders are followed by a model of its own. What an entry says it left
+//! behind is compared, never believed.
 //!
 //! ```text
-//!   segments -> frames -> records --first pass--> inputs, journal, accounts, outcomes, orders, sales, fold
-//!                               \--second pass--> fold again, by reading rows back: the same state hash
+//!   segments -> frames -> records
+//!     first pass:  inputs, journal, accounts, outcomes, orders, holds, sales, fold
+//!     second pass: fold again, by reading rows back: the same state hash
 //! ```
 //!
 //! **Invariants, as absences**
 //! - Nothing is written, and no directory is read that a shop is running on.
 //! - There is no check that believes a balance, a status or a hash because the journal says so.
 //! - There is no record that is left out: every one is decided, derived, or named as a fault.
-//! - There is no state that grows with the log but what the shop itself must remember.
+//! - No record is kept that an entry is about: what is in flight, and what the entries came to, is
+//!   all there is.
 
 mod accounts;
 mod audit;

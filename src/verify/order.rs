@@ -1,4 +1,5 @@
-//! One order of the own model: what it wants, what the product lanes promised, and where its holds are.
+//! One order of the own model: what it wants, what the product lanes promised, and where its holds
+//! are.
 
 use jupan_schemas::{
     Asker, Code, Fingerprint, HoldEnd, Micros, Money, OrderStatus, Outcome, Payment, PricedLine,

@@ -1,5 +1,6 @@
-//! Invariant 8, entry by entry: an own model of orders and their holds. It is told what the journals' changes say,
-//! checks that each may follow the one before, and works out what money and units it must have moved.
+//! Invariant 8, entry by entry: an own model of orders and their holds. It is told what the
+//! journals' changes say, checks that each may follow the one before, and works out what money and
+//! units it must have moved.
 
 use super::{
     accounts::{Flow, Moved},
@@ -330,7 +331,8 @@ impl Orders {
             let fits = line.quantity > Units::ZERO && own.refunded <= own.units;
             desk.rule(RULE, about, fits, "at most what was bought", own.refunded);
             let price = own.price.unwrap_or_default();
-            amount += price.checked_times(line.quantity).unwrap_or_default().0;
+            let given_back = price.checked_times(line.quantity).unwrap_or_default();
+            amount = given_back.0.saturating_add(amount);
         }
         let is_all = order.lines.iter().all(|line| line.refunded == line.units);
         let expected = if is_all { OrderStatus::Refunded } else { OrderStatus::Success };
@@ -339,7 +341,8 @@ impl Orders {
         self.expected.push(Moved { flow: Flow::Refund, owner: order.user.0, amount });
     }
 
-    /// What the input itself asked to be moved, where an accepted command or message says it plainly.
+    /// What the input itself asked to be moved, where an accepted command or message says it
+    /// plainly.
     fn asked(&mut self, entry: &Entry, input: &Input, desk: &mut Desk<'_>) {
         if entry.verdict != Verdict::Accepted {
             return;

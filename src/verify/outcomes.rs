@@ -1,4 +1,5 @@
-//! Invariant 4: one stored outcome for one command id within its 15 days, the same for everybody who asks.
+//! Invariant 4: one stored outcome for one command id within its 15 days, the same for everybody
+//! who asks.
 
 use super::{
     findings::{Desk, Invariant},
@@ -50,7 +51,8 @@ impl Known<'_> {
     }
 }
 
-/// Refusals that depend on more than the command: they stand for nothing, so that a retry may go better.
+/// Refusals that depend on more than the command: they stand for nothing, so that a retry may go
+/// better.
 fn is_never_stored(code: Code) -> bool {
     let is_of_the_envelope =
         matches!(code, Code::InvalidId | Code::InvalidKey | Code::InvalidTime | Code::Unsupported);

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! payload: kind u8 (1 records, 2 mark) | record | record | ...
-//! record: topic u8 | partition u16 | offset u64 | append time i64 | key length u32 | value length u32
-//!         | header count u16 | key | value | headers: name length u16 | value length u32 | name | value
+//! record: topic u8 | partition u16 | offset u64 | append time i64
+//!         | key length u32 | value length u32 | header count u16 | key | value | header | ...
+//! header: name length u16 | value length u32 | name | value
 //! ```
 
 use super::findings::{Desk, Invariant, RecordRef};

@@ -1,4 +1,5 @@
-//! The second pass: the journals alone, folded by reading rows back, must come to the state of the first.
+//! The second pass: the journals alone, folded by reading rows back, must come to the state of the
+//! first.
 
 use super::{
     Failure,

@@ -1,5 +1,5 @@
-//! A refusal is a decision like any other: where an order fails for want of money or units, they must have been
-//! missing when it was decided.
+//! A refusal is a decision like any other: where an order fails for want of money or units, they
+//! must have been missing when it was decided.
 
 use super::{
     accounts::Accounts,

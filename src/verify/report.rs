@@ -1,4 +1,5 @@
-//! What `jupan verify` says: facts about the shop, and for each invariant that it holds, or where it first does not.
+//! What `jupan verify` says: facts about the shop, and for each invariant that it holds, or where
+//! it first does not.
 
 use super::findings::{Finding, Findings, Invariant};
 use jupan_schemas::{Micros, TopProduct};
@@ -188,8 +189,9 @@ impl Facts {
         let UnitFacts { supplied, available, reserved, sold } = self.units;
         writeln!(
             out,
-            "units      {supplied} supplied, {available} available, {reserved} reserved, {sold} sold"
+            "units      {supplied} in, {available} available, {reserved} reserved, {sold} sold"
         )?;
+        writeln!(out, "lists      {} published lists of best sellers", self.top_lists)?;
         for TopProduct { rank, product_id, units, amount } in &self.top {
             writeln!(out, "top {rank:<6} product {product_id}: {units} units for {amount}")?;
         }

@@ -1,5 +1,5 @@
-//! Invariant 8 at rest, behind the last step: whatever is half done must be explained by a message that nobody has
-//! read yet.
+//! Invariant 8 at rest, behind the last step: whatever is half done must be explained by a message
+//! that nobody has read yet.
 
 use super::{
     findings::{Desk, Findings, Invariant, Place},
@@ -12,7 +12,8 @@ use jupan_schemas::{HoldEnd, Lane, OrderId, OrderStatus, Payment, Role, partitio
 
 const RULE: Invariant = Invariant::Orders;
 
-/// Checks every order. An order may be pending for `slack_us` beyond its deadline, or beyond its lane's start.
+/// Checks every order. An order may be pending for `slack_us` beyond its deadline, or beyond its
+/// lane's start.
 pub(super) fn check(
     orders: &Orders,
     unread: &Unread,

@@ -1,9 +1,10 @@
-//! The data directory and its segment files, as they are written down in the format. This is a reader of its own:
-//! it shares no code with the engine that writes them.
+//! The data directory and its segment files, as they are written down in the format. This is a
+//! reader of its own: it shares no code with the engine that writes them.
 //!
 //! ```text
 //! 00000000000000000000.seg: header (64 bytes) | frame | frame | ... | zeros (preallocated)
-//! header: "JUPANSEG" | format u32 | 0 u32 | segment number u64 | first position u64 | created i64 | zeros | crc u32
+//! header: "JUPANSEG" | format u32 | 0 u32 | segment number u64 | first position u64 | created i64
+//!         | zeros | crc32c u32 of the bytes before it
 //! ```
 //! A position counts the bytes of all frames of all segments; headers do not count.
 
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use std::{
     fs::{File, TryLockError},
     io::Read,
+    num::NonZeroU16,
     path::{Path, PathBuf},
 };
 
@@ -65,7 +67,7 @@ pub(super) struct Directory {
 #[derive(Deserialize)]
 struct Settings {
     format: u32,
-    lanes: u16,
+    lanes: NonZeroU16,
 }
 
 impl Directory {
@@ -74,7 +76,7 @@ impl Directory {
         let settings = read_settings(&path.join("jupan.json"))?;
         let lock = lock(&path.join("LOCK"))?;
         let (segments, corruption) = list(&path.join("log"))?;
-        Ok(Self { lanes: settings.lanes, segments, corruption, _lock: lock })
+        Ok(Self { lanes: settings.lanes.get(), segments, corruption, _lock: lock })
     }
 
     /// What there is to read.
@@ -90,7 +92,7 @@ fn read_settings(path: &Path) -> Result<Settings, Failure> {
     })?;
     let settings: Settings = serde_json::from_str(&text)
         .map_err(|source| Failure::Settings { path: path.to_owned(), source })?;
-    if settings.format != FORMAT || settings.lanes == 0 {
+    if settings.format != FORMAT {
         return Err(Failure::Format { path: path.to_owned(), found: settings.format });
     }
     Ok(settings)

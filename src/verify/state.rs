@@ -1,5 +1,5 @@
-//! State = fold(journal), seen from outside: every row of the fold says the same as the accounts that were added up
-//! from postings, and as the own model of orders.
+//! State = fold(journal), seen from outside: every row of the fold says the same as the accounts
+//! that were added up from postings, and as the own model of orders.
 
 use super::{
     accounts::Accounts,
@@ -72,7 +72,8 @@ impl Model<'_> {
     fn product(&self, row: &ProductRow, desk: &mut Desk<'_>) {
         let own = self.accounts.stock(row.product_id.0);
         let about = format_args!("folded stock of product {}", row.product_id);
-        let own = [-own.supply, own.available, own.reserved, own.sold];
+        let supply = own.supply.saturating_neg();
+        let own = [supply, own.available, own.reserved, own.sold];
         let found = [row.supply, row.available, row.reserved, row.sold].map(|units| units.0);
         desk.same(RULE, about, own, found);
         let price = self.orders.prices.get(&row.product_id).copied();

@@ -1,11 +1,12 @@
-//! A small shop drives the real cores and writes its log in the format, frame by frame. Then somebody tampers with
-//! it, and each time the right fault must be found in the right place.
+//! A small shop drives the real cores and writes its log in the format, frame by frame. Then
+//! somebody tampers with it, and each time the right fault must be found in the right place.
 
 mod faults;
 mod forge;
 mod format;
 mod good;
 mod lane;
+mod noise;
 mod scenes;
 mod shop;
 mod writer;

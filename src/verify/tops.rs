@@ -1,5 +1,5 @@
-//! Invariant 10: every published list of best sellers equals a recount, by brute force, of the sales that the journal
-//! implies and that the list says it has counted.
+//! Invariant 10: every published list of best sellers equals a recount, by brute force, of the
+//! sales that the journal implies and that the list says it has counted.
 
 use super::findings::{Desk, Invariant};
 use hashbrown::HashMap;
@@ -121,7 +121,7 @@ impl Sales {
     /// The best sellers of the last window: three days up to the minute of the newest sale.
     pub(super) fn last_window(&self, limit: usize) -> Option<(Micros, Vec<TopProduct>)> {
         let minute = self.newest?.0.div_euclid(Micros::MINUTE);
-        let to = Micros((minute + 1) * Micros::MINUTE);
+        let to = Micros((minute + 1).saturating_mul(Micros::MINUTE));
         Some((to, self.recount(to.plus(-WINDOW_US), to, limit, |_| true)))
     }
 }

@@ -25,7 +25,7 @@ impl Engine {
         let options = Options { lanes: Some(lanes), ..Default::default() };
         let log = EmbeddedLog::open(data, options, Arc::new(SystemClock)).expect("the log opens");
         let store =
-            EmbeddedStore::open(&data.join("store"), Default::default()).expect("the store opens");
+            EmbeddedStore::open(data.join("store"), Default::default()).expect("the store opens");
         let parts = Parts {
             log: log.clone(),
             store: store.clone(),
@@ -108,7 +108,7 @@ impl Engine {
         assert!(self.host.drain(Duration::from_secs(5)), "nothing is left over");
         assert_eq!(self.host.failure(), None);
         self.log.close();
-        self.store.close();
+        self.store.close().expect("the store closes");
     }
 }
 

@@ -80,10 +80,6 @@ impl Shop {
         Client { http: reqwest::Client::new(), url: self.url.clone() }
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// SIGKILL, at once.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it was running");

@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Placed in one batch, ended in the next: what a lane's rows look like when it answers within
+/// Each order is placed and ends within the batch, as it does in a shop that answers within
 /// milliseconds.
 fn rows_of(batch: u64) -> (Vec<Row>, Vec<Row>) {
     let mut user_rows = Vec::new();

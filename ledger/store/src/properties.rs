@@ -121,11 +121,13 @@ fn journals(wishes: &[Vec<Wish>]) -> BTreeMap<Lane, Vec<Step>> {
 /// What happens to a store.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// A lane applies its next step, in order or shuffled, at once or row by row.
+    /// A lane applies its next step, in order or shuffled, at once or row by row; it may leave the
+    /// watermark for later.
     Advance {
         lane: usize,
         shuffle: Option<u64>,
         one_by_one: bool,
+        marks: bool,
     },
     /// A lane applies what it has applied before, from some steps back.
     Repeat {
@@ -160,18 +162,23 @@ struct Run<'a, F: Fixture> {
     journals: &'a BTreeMap<Lane, Vec<Step>>,
     store: Arc<F::Store>,
     given: BTreeMap<Lane, usize>,
+    /// How many of them are below the watermark.
+    marked: BTreeMap<Lane, usize>,
 }
 
 impl<'a, F: Fixture> Run<'a, F> {
     fn new(fixture: &'a F, journals: &'a BTreeMap<Lane, Vec<Step>>) -> Self {
-        let given = LANES.into_iter().map(|lane| (lane, 0)).collect();
-        Self { fixture, journals, store: fixture.create(), given }
+        let given: BTreeMap<_, _> = LANES.into_iter().map(|lane| (lane, 0)).collect();
+        Self { fixture, journals, store: fixture.create(), marked: given.clone(), given }
     }
 
     fn happen(mut self, event: Event) -> Self {
         match event {
-            Event::Advance { lane, shuffle, one_by_one } => {
+            Event::Advance { lane, shuffle, one_by_one, marks } => {
                 self.advance(LANES[lane], shuffle, one_by_one);
+                if marks {
+                    self.mark(LANES[lane]);
+                }
             }
             Event::Repeat { lane, back, shuffle } => {
                 let end = self.given[&LANES[lane]];
@@ -207,21 +214,26 @@ impl<'a, F: Fixture> Run<'a, F> {
         let next = self.given[&lane];
         let Some(step) = self.journals[&lane].get(next) else { return };
         self.apply(lane, shuffled(step.rows.clone(), shuffle), one_by_one);
-        self.store.set_watermark(lane, step.watermark).expect("a watermark");
         self.given.insert(lane, next + 1);
     }
 
-    fn catch_up(&self, shuffle: Option<u64>) {
-        for (lane, given) in &self.given {
-            let watermark = self.store.watermark(*lane).expect("a watermark");
+    fn mark(&mut self, lane: Lane) {
+        let given = self.given[&lane];
+        if let Some(last) = given.checked_sub(1) {
+            let watermark = self.journals[&lane][last].watermark;
+            self.store.set_watermark(lane, watermark).expect("a watermark");
+        }
+        self.marked.insert(lane, given);
+    }
+
+    fn catch_up(&mut self, shuffle: Option<u64>) {
+        for (lane, given) in self.given.clone() {
+            let watermark = self.store.watermark(lane).expect("a watermark");
             let persisted = watermark.map_or(0, |watermark| watermark.step);
             let from = usize::try_from(persisted).expect("a few steps");
-            assert!(from <= *given, "{lane} is ahead of its journal");
-            self.apply(*lane, shuffled(self.rows(*lane, from, *given), shuffle), false);
-            if *given > 0 {
-                let last = self.journals[lane][*given - 1].watermark;
-                self.store.set_watermark(*lane, last).expect("a watermark");
-            }
+            assert!(from <= given, "{lane} is ahead of its journal");
+            self.apply(lane, shuffled(self.rows(lane, from, given), shuffle), false);
+            self.mark(lane);
         }
     }
 
@@ -257,7 +269,7 @@ impl<'a, F: Fixture> Run<'a, F> {
             let mut open = self.store.open_orders(lane).expect("open orders");
             open.sort_unstable();
             assert_eq!(open, truth.open_orders(lane), "open orders of {lane}");
-            let last = self.given[&lane].checked_sub(1).map(|i| self.journals[&lane][i].watermark);
+            let last = self.marked[&lane].checked_sub(1).map(|i| self.journals[&lane][i].watermark);
             assert_eq!(view.projected(lane), last, "{lane}");
         }
     }
@@ -333,8 +345,9 @@ fn wishes() -> impl Strategy<Value = Vec<Vec<Wish>>> {
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let shuffle = || proptest::option::of(any::<u64>());
-    let advance = (0usize..4, shuffle(), any::<bool>())
-        .prop_map(|(lane, shuffle, one_by_one)| Event::Advance { lane, shuffle, one_by_one });
+    let advance = (0usize..4, shuffle(), any::<bool>(), any::<bool>()).prop_map(
+        |(lane, shuffle, one_by_one, marks)| Event::Advance { lane, shuffle, one_by_one, marks },
+    );
     let repeat = (0usize..4, 0usize..4, any::<u64>())
         .prop_map(|(lane, back, shuffle)| Event::Repeat { lane, back, shuffle });
     let event = prop_oneof![

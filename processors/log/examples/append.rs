@@ -54,8 +54,8 @@ fn appends(log: &Arc<EmbeddedLog>, in_flight: usize) -> Result<(), Box<dyn Error
     Ok(())
 }
 
-/// Commits of so many orders: a step with 500 bytes an order, and 11 records of 50 bytes each. A reader follows the
-/// journal; at most 4 commits wait for their sync.
+/// Commits of so many orders: a step with 500 bytes an order, and 11 records of 50 bytes each. A
+/// reader follows the journal; at most 4 commits wait for their sync.
 fn commits(log: &Arc<EmbeddedLog>, orders: usize) -> Result<(), Box<dyn Error>> {
     let mut lane = log.open(Lane { role: Role::Users, index: 0 })?;
     let record = NewRecord::new("1234567", vec![7; 50]);

@@ -1,5 +1,5 @@
-//! Outcomes on their way to who waits: volatile, bounded, one ring a subscriber. The outcome that counts is in the
-//! store, so nothing here is ever written to a disk.
+//! Outcomes on their way to who waits: volatile, bounded, one ring a subscriber. The outcome that
+//! counts is in the store, so nothing here is ever written to a disk.
 
 use crate::limits::SUBSCRIBERS_MAX;
 use crate::{ReadError, Results};

@@ -1,5 +1,5 @@
-//! What the providers of one process share: a fixed assignment, the merge of a lane's inputs, and the checks of what
-//! is written.
+//! What the providers of one process share: a fixed assignment, the merge of a lane's inputs, and
+//! the checks of what is written.
 
 use crate::layout::header_bytes;
 use crate::limits::KEY_AND_HEADERS_BYTES_MAX;
@@ -77,7 +77,8 @@ impl Feed {
     }
 }
 
-/// Hands out the records of both inputs in turn, so that neither starves. `turn` is whose turn it is.
+/// Hands out the records of both inputs in turn, so that neither starves. `turn` is whose turn it
+/// is.
 pub(crate) fn merge(
     commands: &mut Feed,
     inbox: &mut Feed,

@@ -2,8 +2,8 @@
 //!
 //! A port ([`Log`], [`LaneLog`]) with numbered rules, one conformance suite, and its providers.
 //!
-//! **Where in the flow:** between everybody. Producers append commands, a lane polls its two inputs and commits what
-//! it decided, readers follow durable records.
+//! **Where in the flow:** between everybody. Producers append commands, a lane polls its two inputs
+//! and commits what it decided, readers follow durable records.
 //!
 //! **Invariants, as absences**
 //! - No provider is known outside the binary: lanes, API and analytics see the port only.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// A group of frames that is written and synced at once stops growing here: larger writes cost more a byte.
+/// A group of frames that is written and synced at once stops growing here: larger writes cost more
+/// a byte.
 pub(crate) const GROUP_BYTES: usize = 256 * 1024;
 /// Largest payload of a frame: a commit's values and what names them.
 pub(crate) const FRAME_PAYLOAD_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -8,27 +8,32 @@
 //! ```
 //!
 //! # Rules every provider keeps (the conformance suite has a test for each)
-//! 1. **Offsets.** In a partition offsets rise; a record keeps its offset, its bytes and its append time for ever.
-//!    Offsets may have gaps (a provider may keep its own marks between records).
-//! 2. **Append.** After `Ok` the record is durable. After [`AppendError::is_not_appended`] it is not in the log and
-//!    never will be. After [`AppendError::Unknown`] it may be either, and asking the log later tells.
-//! 3. **Order.** Records of one producer to one partition keep their order; a commit's records keep theirs.
-//! 4. **Commit.** All of a commit's records are there, or none. A lane's commits are in the order it made them:
-//!    a later one is never there without an earlier one.
-//! 5. **Fence.** `open` ends the lane's earlier owner: whatever that owner commits afterwards is refused with
-//!    [`LaneError::Fenced`] and leaves no record.
-//! 6. **Tail.** After `open`, the journal shows every commit of earlier owners that is, or will ever be, there, and
-//!    all of them are durable: a restore projects what it reads.
-//! 7. **Unknown outcome.** After [`LaneError::Unknown`] the lane's next owner finds in the journal's tail whether the
-//!    commit happened.
-//! 8. **Positions.** `poll` returns each input's records in order, from where `seek` said, none twice, none left out;
-//!    positions are the provider's next unread offsets, past its own marks.
-//! 9. **Visibility.** A lane may read records that are appended but not yet durable, if the provider makes sure that
-//!    no later record can outlive them (prefix durability). [`Log::read`] and [`Log::bounds`] show durable records only.
-//! 10. **Durable.** [`LaneLog::durable`] never falls, and a commit whose ticket is at or below it survives any crash.
-//! 11. **Below the start.** Reading or seeking below the first kept offset is [`LaneError::BelowStart`] or
-//!     [`ReadError::BelowStart`], never silence.
-//! 12. **Bounds.** Every queue is bounded: a full one refuses appends with [`AppendError::Full`] and makes commits wait.
+//! 1. **Offsets.** In a partition offsets rise; a record keeps its offset, its bytes and its append
+//!    time for ever. Offsets may have gaps (a provider may keep its own marks between records).
+//! 2. **Append.** After `Ok` the record is durable. After [`AppendError::is_not_appended`] it is
+//!    not in the log and never will be. After [`AppendError::Unknown`] it may be either, and asking
+//!    the log later tells.
+//! 3. **Order.** Records of one producer to one partition keep their order; a commit's records keep
+//!    theirs.
+//! 4. **Commit.** All of a commit's records are there, or none. A lane's commits are in the order
+//!    it made them: a later one is never there without an earlier one.
+//! 5. **Fence.** `open` ends the lane's earlier owner: whatever that owner commits afterwards is
+//!    refused with [`LaneError::Fenced`] and leaves no record.
+//! 6. **Tail.** After `open`, the journal shows every commit of earlier owners that is, or will
+//!    ever be, there, and all of them are durable: a restore projects what it reads.
+//! 7. **Unknown outcome.** After [`LaneError::Unknown`] the lane's next owner finds in the
+//!    journal's tail whether the commit happened.
+//! 8. **Positions.** `poll` returns each input's records in order, from where `seek` said, none
+//!    twice, none left out; positions are the provider's next unread offsets, past its own marks.
+//! 9. **Visibility.** A lane may read records that are appended but not yet durable, if the
+//!    provider makes sure that no later record can outlive them (prefix durability). [`Log::read`]
+//!    and [`Log::bounds`] show durable records only.
+//! 10. **Durable.** [`LaneLog::durable`] never falls, and a commit whose ticket is at or below it
+//!     survives any crash.
+//! 11. **Below the start.** Reading or seeking below the first kept offset is
+//!     [`LaneError::BelowStart`] or [`ReadError::BelowStart`], never silence.
+//! 12. **Bounds.** Every queue is bounded: a full one refuses appends with [`AppendError::Full`]
+//!     and makes commits wait.
 //! 13. **Answers** may be lost or repeated, never changed: the outcome that counts is in the store.
 
 use async_trait::async_trait;
@@ -86,7 +91,8 @@ pub struct Appended {
     pub offset: u64,
 }
 
-/// The durable part of a partition: `start` is the first kept offset, `end` the first not yet written.
+/// The durable part of a partition: `start` is the first kept offset, `end` the first not yet
+/// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// First kept offset.
@@ -135,7 +141,8 @@ pub struct CommitRecord {
     pub record: NewRecord,
 }
 
-/// The single atomic point of a lane: steps, messages, events and dead letters of one batch of inputs.
+/// The single atomic point of a lane: steps, messages, events and dead letters of one batch of
+/// inputs.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
     /// Encoded steps, in order; they go to the lane's own journal partition.
@@ -172,8 +179,8 @@ pub trait Log: Send + Sync {
         record: NewRecord,
     ) -> Result<Appended, AppendError>;
 
-    /// Reads durable records from an offset on; an empty batch means that there are none yet. May read a disk: not
-    /// for a tokio worker.
+    /// Reads durable records from an offset on; an empty batch means that there are none yet. May
+    /// read a disk: not for a tokio worker.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -191,7 +198,8 @@ pub trait Log: Send + Sync {
     /// [`ReadError`]
     fn bounds(&self, topic: TopicId, partition: u16) -> Result<Bounds, ReadError>;
 
-    /// Waits until something more than before may be durable, or the time is over. For readers' own threads.
+    /// Waits until something more than before may be durable, or the time is over. For readers' own
+    /// threads.
     fn wait_for_more(&self, wait: Duration);
 
     /// Becomes the owner of a lane and fences the earlier one.
@@ -221,7 +229,8 @@ pub trait Log: Send + Sync {
     /// The log's clock: what records are stamped with.
     fn now(&self) -> Micros;
 
-    /// Why the log can no longer be written, if so. A provider that failed a write or a sync stays failed.
+    /// Why the log can no longer be written, if so. A provider that failed a write or a sync stays
+    /// failed.
     fn failure(&self) -> Option<String>;
 }
 
@@ -233,7 +242,8 @@ pub trait LaneLog: Send {
     /// [`LaneError`]
     fn last_step(&mut self) -> Result<Option<LogRecord>, LaneError>;
 
-    /// Reads the lane's own journal as it was when the lane was opened; an empty batch means its end.
+    /// Reads the lane's own journal as it was when the lane was opened; an empty batch means its
+    /// end.
     ///
     /// # Errors
     /// [`LaneError`]
@@ -242,11 +252,12 @@ pub trait LaneLog: Send {
     /// Sets where `poll` goes on, in both inputs.
     ///
     /// # Errors
-    /// [`LaneError::BelowStart`] where records between the position and the first kept one may be lost.
+    /// [`LaneError::BelowStart`] where records between the position and the first kept one may be
+    /// lost.
     fn seek(&mut self, positions: Positions) -> Result<(), LaneError>;
 
-    /// The next records of both inputs, merged as they come. Waits at most `wait`, and less if there are records or
-    /// [`LaneLog::durable`] rose since the last call.
+    /// The next records of both inputs, merged as they come. Waits at most `wait`, and less if
+    /// there are records or [`LaneLog::durable`] rose since the last call.
     ///
     /// # Errors
     /// [`LaneError`]
@@ -261,7 +272,8 @@ pub trait LaneLog: Send {
     /// The highest ticket that is durable.
     fn durable(&self) -> u64;
 
-    /// Appends a timer's record to the lane's own inbox, without waiting until it is durable. It may be lost.
+    /// Appends a timer's record to the lane's own inbox, without waiting until it is durable. It
+    /// may be lost.
     ///
     /// # Errors
     /// [`LaneError`]
@@ -276,8 +288,8 @@ pub trait LaneLog: Send {
 
 /// Which lanes this process owns.
 pub trait Assignment: Send {
-    /// Changes since the last call, waiting at most so long. The next call confirms that the lanes revoked by this
-    /// one have stopped.
+    /// Changes since the last call, waiting at most so long. The next call confirms that the lanes
+    /// revoked by this one have stopped.
     ///
     /// # Errors
     /// [`LaneError`]

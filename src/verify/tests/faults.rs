@@ -1,4 +1,5 @@
-//! Planted faults: each is found under the invariant that it breaks, in the place where it was planted.
+//! Planted faults: each is found under the invariant that it breaks, in the place where it was
+//! planted.
 
 use super::{
     forge::{
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::verify::findings::Invariant;
 use jupan_schemas::{
-    Account, Change, Code, CommandResult, Entry, HoldEnd, Lane, Micros, Money, OrderEvent,
+    Account, Change, Code, CommandResult, Entry, HoldEnd, Lane, Message, Micros, Money, OrderEvent,
     OrderStatus, Posting, ProductMessage, Sale, Stamp, ToProducts, TopProducts, TopicId, Units,
     Verdict,
 };
@@ -93,7 +94,8 @@ fn one_won_more_in_one_posting() {
     });
 }
 
-/// A forger mends both legs, every later balance, every header and the chain: what the command asked for tells.
+/// A forger mends both legs, every later balance, every header and the chain: what the command
+/// asked for tells.
 #[test]
 fn one_won_more_with_everything_behind_it_mended() {
     check(Invariant::Money, "what the entry moved", |shop| {
@@ -318,6 +320,16 @@ fn outcomes_that_change() {
         });
         at(USERS_0, place)
     });
+    check(Invariant::Outcomes, "asker who joins order", |shop| {
+        let place = change_entry(shop, USERS_0, |entry| {
+            let joined = entry.changes.iter_mut().find_map(|change| match change {
+                Change::AskerJoined(joined) => Some(joined),
+                _ => None,
+            });
+            joined.map(|joined| joined.asker.position += 1).is_some()
+        });
+        at(USERS_0, place)
+    });
     check(Invariant::Outcomes, "result for command", |shop| {
         change_record(shop, TopicId::CommandResults, |result: &mut CommandResult| {
             result.code = Code::Internal;
@@ -434,6 +446,30 @@ fn holds_at_another_price_or_without_end() {
         }
         renumber(shop);
         Planted { lane: Some(USERS_0), ..Planted::default() }
+    });
+}
+
+#[test]
+fn refusals_without_a_reason() {
+    check(Invariant::Orders, "that refused order", |shop| {
+        let place = change_entry(shop, PRODUCTS_0, |entry| {
+            let refused = entry.messages.iter_mut().find_map(|sent| match &mut sent.payload {
+                Message::Refused(refused) if refused.code == Code::OutOfStock => Some(refused),
+                _ => None,
+            });
+            refused.map(|refused| refused.code = Code::ProductNotFound).is_some()
+        });
+        at(PRODUCTS_0, place)
+    });
+    check(Invariant::Orders, "wallet that refused order", |shop| {
+        let place = change_entry(shop, USERS_0, |entry| {
+            let ended = entry.changes.iter_mut().find_map(|change| match change {
+                Change::OrderEnded(c) if c.code == Code::InsufficientBalance => Some(c),
+                _ => None,
+            });
+            ended.map(|ended| ended.total_price = Money(1)).is_some()
+        });
+        at(USERS_0, place)
     });
 }
 

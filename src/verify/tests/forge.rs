@@ -1,4 +1,5 @@
-//! What a forger can do to a log: change records, and mend the chain and the checksums behind the change.
+//! What a forger can do to a log: change records, and mend the chain and the checksums behind the
+//! change.
 
 use super::{
     shop::Shop,

@@ -23,7 +23,8 @@ fn groups(count: usize) -> Vec<Group> {
     busy(1).log.into_iter().take(count).collect()
 }
 
-/// Frames of one segment, each of which knows the ones before the last as synced; returns their positions, too.
+/// Frames of one segment, each of which knows the ones before the last as synced; returns their
+/// positions, too.
 fn written(segment: &mut SegmentWriter, groups: &[Group], first_number: u64) -> Vec<u64> {
     let mut positions = Vec::new();
     for (number, group) in (first_number..).zip(groups) {

@@ -30,7 +30,8 @@ fn an_empty_shop_is_sound() {
     assert!(report.is_ok(), "{}", text(&report));
 }
 
-/// A commit is whole or not at all, so that a log may end behind any frame: what is half done is on its way.
+/// A commit is whole or not at all, so that a log may end behind any frame: what is half done is on
+/// its way.
 #[test]
 fn every_prefix_of_a_sound_log_is_sound() {
     let whole = busy(3);

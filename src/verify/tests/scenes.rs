@@ -18,7 +18,7 @@ pub(crate) fn busy(lanes: u16) -> Shop {
     }
     shop.run();
     shop.order(1, "o1", &[(1, 2), (2, 1), (1, 1)]);
-    shop.turn();
+    shop.turn_users();
     shop.order(1, "o1", &[(1, 2), (2, 1), (1, 1)]);
     shop.order(2, "dear", &[(1, 6), (5, 1)]);
     shop.order(3, "free", &[(3, 1)]);

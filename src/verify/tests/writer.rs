@@ -117,7 +117,8 @@ pub(crate) fn directory(dir: &Path, lanes: u16) {
     std::fs::write(dir.join("jupan.json"), settings).expect("a temporary directory");
 }
 
-/// Writes a whole log, a new segment whenever one has grown enough. Each frame knows the one before the last as synced.
+/// Writes a whole log, a new segment whenever one has grown enough. Each frame knows the one before
+/// the last as synced.
 pub(crate) fn save(dir: &Path, lanes: u16, groups: &[Group], segment_bytes: u64) {
     directory(dir, lanes);
     let mut segment = SegmentWriter::new(1, 0);

@@ -149,8 +149,5 @@ fn damage_is_noticed_or_healed() {
             ));
         }
     }
-    for (name, kind, covered) in &covered {
-        println!("{kind:?} of {}: rows up to {covered} are left", name.display());
-    }
     assert!(covered.iter().any(|(_, _, covered)| *covered < LAST), "nothing was noticed");
 }

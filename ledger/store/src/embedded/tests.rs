@@ -207,6 +207,26 @@ fn another_format_is_wiped() {
 }
 
 #[test]
+fn a_table_behind_the_watermarks_is_noticed() {
+    for seal in [None, Some(layout::seal(1))] {
+        let (dir, store) = new_store(NEVER);
+        for sequence in 1..=2 {
+            give(&store, Row::User(samples::user(1, sequence)));
+            store.set_watermark(USERS, samples::watermark(sequence, sequence)).expect("a mark");
+            store.flush().expect("a flush");
+        }
+        let users = store.rows.disk.table(layout::Table::Users);
+        match seal {
+            Some(seal) => users.insert(layout::SEAL_KEY, seal).expect("an older seal"),
+            None => users.remove(layout::SEAL_KEY).expect("a table without a seal"),
+        }
+        drop(store);
+        let store = open(dir.path(), NEVER);
+        assert_eq!(store.watermark(USERS).expect("a watermark"), None, "{seal:?}");
+    }
+}
+
+#[test]
 fn a_failed_write_stops_writers_but_not_readers() {
     let (dir, store) = new_store(Options { flush_interval_ms: 1, ..NEVER });
     give(&store, Row::User(samples::user(1, 1)));
@@ -316,4 +336,17 @@ fn a_kill_under_load_leaves_what_the_watermarks_cover() {
         let open = store.open_orders(lane).expect("open orders").len();
         assert!(u64::try_from(open).is_ok_and(|open| open >= covered), "{lane}: {open}");
     }
+}
+
+#[test]
+fn rows_of_one_call_may_come_in_any_order() {
+    let (dir, store) = new_store(NEVER);
+    let rows = vec![Row::User(samples::user(1, 20)), Row::User(samples::user(2, 10))];
+    store.apply(USERS, rows).expect("rows");
+    store.flush().expect("a flush");
+    store.kill();
+    drop(store);
+    let store = open(dir.path(), NEVER);
+    give(&store, Row::User(samples::user(1, 15)));
+    assert_eq!(View::of(&*store).user(1), Some(samples::user(1, 20)));
 }

@@ -7,7 +7,8 @@ use super::{
 use crate::{LaneError, LaneLog, Log, ReadLimit};
 use jupan_schemas::TopicId;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// The topics and partitions that every commit of the suite writes to, besides the journal.
@@ -97,12 +98,14 @@ pub(super) fn a_new_owner_sees_every_commit(fixture: &dyn Fixture) {
     for n in 0..5 {
         let is_held = fixture.hold_syncs();
         earlier.commit(commit(n)).expect("commit");
-        let taking_over = take_over(&log);
+        let taken_over = take_over(&log);
+        // It may wait for the sync, or see to it.
+        let early = taken_over.recv_timeout(WATCH / 4).ok();
         if is_held {
-            thread::sleep(WATCH / 4);
             fixture.release_syncs();
         }
-        let (mut later, durable_end) = taking_over.join().expect("no panic");
+        let taken = early.or_else(|| taken_over.recv_timeout(PATIENCE).ok());
+        let (mut later, durable_end) = taken.expect("rule 6: open ends");
         let tail = later.last_step().expect("tail").expect("rule 6: there is a last step");
         assert_eq!(tail.value, value(n), "rule 6: the tail is the last commit's");
         assert!(tail.offset < durable_end, "rule 6: the tail is durable");
@@ -111,15 +114,20 @@ pub(super) fn a_new_owner_sees_every_commit(fixture: &dyn Fixture) {
     }
 }
 
-/// Opens the lane in a thread of its own, since that waits for the tail to be durable; with the new owner comes where
-/// the journal's durable part ended at that moment.
-fn take_over(log: &Arc<dyn Log>) -> JoinHandle<(Box<dyn LaneLog>, u64)> {
+/// A new owner, with where the journal's durable part ended when it was opened.
+type Taken = (Box<dyn LaneLog>, u64);
+
+/// Opens the lane in a thread of its own, since that waits for the tail to be durable.
+fn take_over(log: &Arc<dyn Log>) -> Receiver<Taken> {
+    let (sender, taken) = sync_channel(1);
     let log = log.clone();
     thread::spawn(move || {
         let lane = open(&log, USERS);
         let bounds = log.bounds(TopicId::UserJournal, USERS.index).expect("bounds");
-        (lane, bounds.end)
-    })
+        // Nobody listens any more if the check has failed.
+        let _ = sender.send((lane, bounds.end));
+    });
+    taken
 }
 
 pub(super) fn an_unknown_outcome_can_be_asked_about(fixture: &dyn Fixture) {

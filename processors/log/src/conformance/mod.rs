@@ -1,7 +1,8 @@
-//! The suite that every provider of the log passes: at least one check for each numbered rule of the port.
+//! The suite that every provider of the log passes: at least one check for each numbered rule of
+//! the port.
 //!
-//! A check panics, naming its rule, where the provider breaks it. That every check can fail is shown by providers
-//! that break exactly one rule each (see `broken`).
+//! A check panics, naming its rule, where the provider breaks it. That every check can fail is
+//! shown by providers that break exactly one rule each (see `broken`).
 
 #[cfg(test)]
 mod broken;
@@ -22,8 +23,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// A provider under test. The controls concern the log that was opened last; one that a provider lacks returns
-/// `false`, and the checks that need it are passed over.
+/// A provider under test. The controls concern the log that was opened last; one that a provider
+/// lacks returns `false`, and the checks that need it are passed over.
 pub trait Fixture {
     /// A new, empty log with at least two lanes of each role.
     fn open(&self) -> Arc<dyn Log>;
@@ -106,7 +107,8 @@ fn record(n: usize) -> NewRecord {
     NewRecord::new(format!("{n}"), value(n))
 }
 
-/// A commit with step `n`, a message to the other role's lane, an event, and a dead letter with headers.
+/// A commit with step `n`, a message to the other role's lane, an event, and a dead letter with
+/// headers.
 fn commit(n: usize) -> Commit {
     let place = |topic, partition, record| CommitRecord { topic, partition, record };
     let dead = NewRecord { headers: vec![("cause".to_owned(), value(n))], ..record(n) };

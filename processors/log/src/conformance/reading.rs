@@ -10,8 +10,9 @@ use crate::{
 use bytes::Bytes;
 use jupan_schemas::{Positions, Source, TopicId};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const FEW: ReadLimit = ReadLimit { records_max: 3, bytes_max: usize::MAX };
 
@@ -206,19 +207,14 @@ pub(super) fn a_full_queue_makes_commits_wait(fixture: &dyn Fixture) {
     let mut large = commit(0);
     let bytes = (fixture.queue_bytes_max() / 4).min(crate::COMMIT_BYTES_MAX / 2);
     large.steps = vec![Bytes::from(vec![7; bytes])];
-    let committing = thread::spawn(move || lane.commit(large).map(drop));
-    let begun = Instant::now();
-    while begun.elapsed() < WATCH {
-        assert!(!committing.is_finished(), "rule 12: a commit waits while the queue is full");
-        thread::sleep(Duration::from_millis(5));
-    }
+    let (sender, committed) = sync_channel(1);
+    let committing = thread::spawn(move || sender.send(lane.commit(large).map(drop)));
+    let early = committed.recv_timeout(WATCH);
+    assert!(early.is_err(), "rule 12: a commit waits while the queue is full");
     fixture.release_syncs();
     waiting.into_iter().for_each(|wait| wait());
-    let deadline = Instant::now() + PATIENCE;
-    while !committing.is_finished() {
-        assert!(Instant::now() < deadline, "rule 12: a commit goes on when there is room");
-        thread::sleep(Duration::from_millis(5));
-    }
-    committing.join().expect("no panic").expect("rule 12: the commit succeeds");
+    let late = committed.recv_timeout(PATIENCE);
+    late.expect("rule 12: a commit goes on when there is room").expect("rule 12: and succeeds");
+    committing.join().expect("no panic").expect("it was listened to");
     read_count(log.as_ref(), TopicId::UserJournal, 0, 1);
 }

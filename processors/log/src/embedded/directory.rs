@@ -47,6 +47,7 @@ pub(crate) fn enter(
         Ok(bytes) => read_facts(&path, &bytes)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             refuse_segments_without_facts(&path, &log, files)?;
+            sync_parent(dir, files)?;
             let lanes = lanes.unwrap_or_else(default_lanes).max(1);
             let created_at = clock.now().0.to_string();
             write_facts(dir, &Facts { format: FORMAT.into(), lanes, created_at }, files)?;
@@ -67,10 +68,27 @@ fn make_dir(dir: &Path, files: &dyn Files) -> Result<(), OpenError> {
     if dir.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(dir).map_err(|source| OpenError::io(dir, source))?;
+    make_dir(parent_of(dir), files)?;
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made.map_err(|source| OpenError::io(dir, source))?,
+    }
+    sync_parent(dir, files)
+}
+
+fn parent_of(dir: &Path) -> &Path {
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or_else(|| Path::new("."));
-    files.sync_dir(parent).map_err(|source| OpenError::io(parent, source))
+    parent.unwrap_or_else(|| Path::new("."))
+}
+
+/// Makes the directory's own name durable, also if an earlier start made it and was killed before
+/// it could do this. Nobody makes a directory in one that may not be read.
+fn sync_parent(dir: &Path, files: &dyn Files) -> Result<(), OpenError> {
+    let parent = parent_of(dir);
+    match files.sync_dir(parent) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced.map_err(|source| OpenError::io(parent, source)),
+    }
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {

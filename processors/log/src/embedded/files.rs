@@ -1,4 +1,5 @@
-//! Access to files behind a small trait, so that a test can fail, or hold, any single write or sync.
+//! Access to files behind a small trait, so that a test can fail, or hold, any single write or
+//! sync.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

@@ -3,9 +3,10 @@
 //! ```text
 //! u32 payload length (> 0) · u32 crc32c · u64 frame number · u64 synced-through · payload
 //! ```
-//! The crc covers the segment's number, the frame's position, its number, synced-through and payload: bytes that were
-//! written for another place never pass. Synced-through is a position: everything before it was known durable when
-//! this frame was written. A length of zero means that there are no more frames.
+//! The crc covers the segment's number, the frame's position, its number, synced-through and
+//! payload: bytes that were written for another place never pass. Synced-through is a position:
+//! everything before it was known durable when this frame was written. A length of zero means that
+//! there are no more frames.
 
 use super::files::SegmentFile;
 use crate::limits::FRAME_PAYLOAD_BYTES_MAX;
@@ -87,6 +88,9 @@ pub(crate) struct FrameReader<'a> {
     block_position: u64,
 }
 
+/// There is nothing at the position, as at the end of every segment.
+pub(crate) const NO_FRAME: &str = "there is no frame";
+
 /// What stands at a position.
 pub(crate) enum At {
     /// A frame.
@@ -128,11 +132,11 @@ impl<'a> FrameReader<'a> {
     pub(crate) fn at(&mut self, position: u64) -> io::Result<At> {
         let window = self.window(position, FRAME_HEADER_BYTES)?;
         let Some(header) = window.first_chunk::<FRAME_HEADER_BYTES>() else {
-            return Ok(At::Bad("the segment ends"));
+            return Ok(At::Bad(NO_FRAME));
         };
         let length = u32_at(header, 0) as usize;
         if length == 0 {
-            return Ok(At::Bad("there is no frame"));
+            return Ok(At::Bad(NO_FRAME));
         }
         if length > FRAME_PAYLOAD_BYTES_MAX {
             return Ok(At::Bad("the frame's length is impossible"));
@@ -152,9 +156,9 @@ impl<'a> FrameReader<'a> {
         Ok(At::Frame(Frame { number, synced_through, payload, end }))
     }
 
-    /// The first intact frame behind a bad one that proves the bad one's position to have been durable. Looks at
-    /// every byte up to the file's end; number and synced-through are compared first, since they rule out almost
-    /// everything at little cost.
+    /// The first intact frame behind a bad one that proves the bad one's position to have been
+    /// durable. Looks at every byte up to the file's end; number and synced-through are compared
+    /// first, since they rule out almost everything at little cost.
     pub(crate) fn proof_behind(&mut self, bad: u64, last_number: u64) -> io::Result<Option<u64>> {
         let end = self.first + self.file.len()?.saturating_sub(super::segment::HEADER_BYTES as u64);
         let frames_max = end.saturating_sub(bad) / (FRAME_HEADER_BYTES as u64 + 1) + 1;

@@ -1,9 +1,11 @@
-//! Where a partition's offsets lie in a segment: sparse samples, kept beside a finished segment in a file that can be
-//! rebuilt from it at any time. With its summary, a start need not read the segment.
+//! Where a partition's offsets lie in a segment: sparse samples, kept beside a finished segment in
+//! a file that can be rebuilt from it at any time. With its summary, a start need not read the
+//! segment.
 //!
 //! ```text
-//! "JUPANIDX" · u32 format = 1 · u32 slots · u64 segment number · u64 first position · u64 end position
-//! u64 last frame number · i64 last append time · per slot: u64 next offset, u32 samples · u32 crc32c of all before
+//! "JUPANIDX" · u32 format = 1 · u32 slots · u64 segment number · u64 first position
+//! u64 end position · u64 last frame number · i64 last append time
+//! per slot: u64 next offset, u32 samples · u32 crc32c of all before
 //! per slot and sample: u64 offset, u64 position · u32 crc32c of the samples
 //! ```
 
@@ -167,7 +169,8 @@ fn seal(out: &mut Vec<u8>, start: usize) {
     out.extend_from_slice(&crc.to_le_bytes());
 }
 
-/// What an index file's summary says: ends, last frame and last time, and how many samples each slot has.
+/// What an index file's summary says: ends, last frame and last time, and how many samples each
+/// slot has.
 pub(crate) struct Summary {
     pub(crate) ends: Vec<u64>,
     pub(crate) last_number: u64,

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How long a takeover waits for the sync of its journal's tail before it looks whether the log still works.
+/// How long a takeover waits for the sync of its journal's tail before it looks whether the log
+/// still works.
 const TAIL_WAIT: Duration = Duration::from_millis(10);
 
 pub(crate) struct EmbeddedLane {

@@ -6,12 +6,12 @@
 //! <dir>/log/<position>.seg      frames from this position on
 //! <dir>/log/<position>.idx      where offsets lie in a finished segment; may be deleted
 //! ```
-//! One thread writes and syncs in groups ([`writer`]); partitions are logical. Records get their order in [`state`],
-//! are kept in memory for a while, and are read from the segments after that ([`catalog`]). A start proves or cuts
-//! what it finds ([`recover`]).
+//! One thread writes and syncs in groups ([`writer`]); partitions are logical. Records get their
+//! order in [`state`], are kept in memory for a while, and are read from the segments after that
+//! ([`catalog`]). A start proves or cuts what it finds ([`recover`]).
 //!
-//! Not promised: damage to the last group before a kill, with no frame behind it, can't be told from a torn write
-//! and is cut off. A drain, and 100 ms of idleness, write a mark that ends this.
+//! Not promised: damage to the last group before a kill, with no frame behind it, can't be told
+//! from a torn write and is cut off. A drain, and 100 ms of idleness, write a mark that ends this.
 
 mod catalog;
 mod directory;
@@ -60,7 +60,8 @@ pub type OnFailure = Box<dyn Fn(&str) + Send + Sync>;
 
 /// How the embedded log is opened.
 pub struct Options {
-    /// Lanes of each role, when the directory is made; later the stored number counts. Default: half the cores.
+    /// Lanes of each role, when the directory is made; later the stored number counts. Default:
+    /// half the cores.
     pub lanes: Option<u16>,
     /// Size of a segment, at least [`SEGMENT_BYTES_MIN`].
     pub segment_bytes: u64,
@@ -72,7 +73,8 @@ pub struct Options {
     pub results_max: usize,
     /// Idleness after which the last frame is proven by a mark.
     pub mark_after: Duration,
-    /// Called once, from the writer's thread, when a write or sync has failed: the process should end.
+    /// Called once, from the writer's thread, when a write or sync has failed: the process should
+    /// end.
     pub on_failure: Option<OnFailure>,
     /// How files are accessed.
     pub files: Arc<dyn Files>,
@@ -162,7 +164,8 @@ struct Running {
 }
 
 impl EmbeddedLog {
-    /// Opens the log in a directory, which is made if it is missing. Blocks while the log's end is read.
+    /// Opens the log in a directory, which is made if it is missing. Blocks while the log's end is
+    /// read.
     ///
     /// # Errors
     /// [`OpenError`]
@@ -187,8 +190,9 @@ impl EmbeddedLog {
         Ok(Arc::new(Self { shared, running: Mutex::new(Some(running)) }))
     }
 
-    /// Takes no more appends and commits, writes and syncs what was taken, marks it, and gives up the directory.
-    /// [`Log::failure`] tells whether all of that succeeded. Blocks; a second call does nothing.
+    /// Takes no more appends and commits, writes and syncs what was taken, marks it, and gives up
+    /// the directory. [`Log::failure`] tells whether all of that succeeded. Blocks; a second call
+    /// does nothing.
     pub fn close(&self) {
         let Some(running) = self.running.lock().take() else { return };
         self.shared.close();

@@ -4,8 +4,8 @@
 //! u8 topic · u16 partition · u64 offset · i64 append time (us) · u32 key length · u32 value length
 //! u16 header count · key · value · per header: u16 name length · u32 value length · name · value
 //! ```
-//! All numbers are little-endian. Offset and append time are not known before the record's turn comes: a [`Draft`] is
-//! encoded outside every lock, and sealed with them inside.
+//! All numbers are little-endian. Offset and append time are not known before the record's turn
+//! comes: a [`Draft`] is encoded outside every lock, and sealed with them inside.
 
 use crate::layout::{Layout, Slot};
 use crate::{LogRecord, NewRecord};
@@ -43,7 +43,8 @@ impl Draft {
         self.bytes.len()
     }
 
-    /// Encodes one record. Its lengths were checked before: values against a commit's bound, names against theirs.
+    /// Encodes one record. Its lengths were checked before: values against a commit's bound, names
+    /// against theirs.
     pub(crate) fn push(&mut self, slot: Slot, topic: TopicId, partition: u16, new: &NewRecord) {
         let start = len_u32(self.bytes.len());
         let value_bytes = len_u32(new.value.len());

@@ -1,14 +1,16 @@
-//! The start: what the directory holds is proven or cut, and what was not proven is written anew before anybody reads.
+//! The start: what the directory holds is proven or cut, and what was not proven is written anew
+//! before anybody reads.
 //!
-//! All segments but the last were finished: whoever made the next one had synced them. Only the last may end in the
-//! middle of a frame. Its first bad frame is a torn write, unless an intact frame behind it says that the bad one's
-//! position was durable: then it is corruption, and the start is refused. Frames that no later frame proves are
-//! copied into a new segment: they may be in the machine's cache only, and a sync of the same file proves nothing
-//! after an earlier one failed.
+//! All segments but the last were finished: whoever made the next one had synced them. Only the
+//! last may end in the middle of a frame. Its first bad frame is a torn write, unless an intact
+//! frame behind it says that the bad one's position was durable: then it is corruption, and the
+//! start is refused. Frames that no later frame proves are copied into a new segment: they may be
+//! in the machine's cache only, and a sync of the same file proves nothing after an earlier one
+//! failed.
 
 use super::OpenError;
 use super::files::{Files, SegmentFile};
-use super::frame::{At, Frame, FrameHead, FrameReader, write_frame};
+use super::frame::{At, Frame, FrameHead, FrameReader, NO_FRAME, write_frame};
 use super::index::{Stretch, Tally, index_path, read_summary, write_index};
 use super::segment::{SegmentHeader, create_segment, position_of};
 use crate::Clock;
@@ -156,8 +158,8 @@ impl Place<'_> {
     ) -> Result<Recovered, OpenError> {
         let tail = self.scan(last, before.clone())?;
         let SegmentHeader { number, first, .. } = last.header;
-        // A segment that is copied as a whole is replaced and keeps its number: the new file has none of the old
-        // one's bytes, and numbers stay dense.
+        // A segment that is copied as a whole is replaced and keeps its number: the new file has
+        // none of the old one's bytes, and numbers stay dense.
         let is_replaced = tail.proven == first;
         let mut tally = before;
         if !is_replaced {
@@ -202,6 +204,9 @@ impl Place<'_> {
         if let Some(by) = proof.map_err(|source| OpenError::io(&last.path, source))? {
             let cause = format!("{bad}, but the frame at {by} proves that there was one");
             return Err(OpenError::corrupt(&last.path, tail.end, &cause));
+        }
+        if bad != NO_FRAME {
+            tracing::warn!(position = tail.end, cause = bad, "an unfinished write is cut off");
         }
         if boundaries.binary_search(&tail.proven).is_err() {
             let cause = format!("position {} starts no frame", tail.proven);

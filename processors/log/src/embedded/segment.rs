@@ -1,11 +1,11 @@
 //! Segments: files of frames, named by the position of their first one.
 //!
 //! ```text
-//! "JUPANSEG" · u32 format = 1 · u32 zero · u64 segment number · u64 first position · i64 created (us)
-//! zeros up to byte 60 · u32 crc32c of bytes 0..60 · frames
+//! "JUPANSEG" · u32 format = 1 · u32 zero · u64 segment number · u64 first position
+//! i64 created (us) · zeros up to byte 60 · u32 crc32c of bytes 0..60 · frames
 //! ```
-//! Positions count the bytes of all frames of the log; segment headers do not count. Frames at or beyond the next
-//! segment's first position were cut off and are ignored.
+//! Positions count the bytes of all frames of the log; segment headers do not count. Frames at or
+//! beyond the next segment's first position were cut off and are ignored.
 
 use super::OpenError;
 use super::files::{Files, SegmentFile};
@@ -93,8 +93,8 @@ pub(crate) fn position_of(path: &Path) -> Option<u64> {
     is_plain.then(|| digits.parse().ok()).flatten()
 }
 
-/// Writes a segment under another name, makes it durable, and only then gives it its name: whoever sees a segment
-/// sees all of it. A segment of the same first position is replaced.
+/// Writes a segment under another name, makes it durable, and only then gives it its name: whoever
+/// sees a segment sees all of it. A segment of the same first position is replaced.
 pub(crate) fn create_segment(
     files: &dyn Files,
     log_dir: &Path,

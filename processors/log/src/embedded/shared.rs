@@ -1,4 +1,5 @@
-//! What every handle of an open log shares: the state, who waits for it, the segments, the subscribers.
+//! What every handle of an open log shares: the state, who waits for it, the segments, the
+//! subscribers.
 
 use super::OnFailure;
 use super::catalog::{Catalog, Wanted};
@@ -157,7 +158,8 @@ impl Shared {
         self.room.notify_all();
     }
 
-    /// Waits until the queue has room for a commit. The caller must look at the state again afterwards.
+    /// Waits until the queue has room for a commit. The caller must look at the state again
+    /// afterwards.
     pub(crate) fn wait_for_room(&self, state: &mut MutexGuard<'_, State>) {
         state.commits_waiting += 1;
         self.room.wait(state);
@@ -239,16 +241,17 @@ impl Shared {
     /// Takes no more, ever: whether anything that waits was written is unknown.
     pub(crate) fn fail(&self, cause: &str) {
         tracing::error!(cause, "the log cannot be written; it stays as it is until a restart");
-        self.end(Phase::Failed(cause.to_owned()));
-        if let Some(hook) = &self.on_failure {
+        let is_news = self.end(Phase::Failed(cause.to_owned()));
+        if let Some(hook) = self.on_failure.as_ref().filter(|_| is_news) {
             hook(cause);
         }
     }
 
-    fn end(&self, phase: Phase) {
+    /// Whether the log had not failed before.
+    fn end(&self, phase: Phase) -> bool {
         let mut state = self.state.lock();
         if matches!(state.phase, Phase::Failed(_)) {
-            return;
+            return false;
         }
         let has_failed = phase != Phase::Closed;
         state.phase = phase;
@@ -260,6 +263,7 @@ impl Shared {
         self.room.notify_all();
         self.lanes.iter().for_each(LaneSignal::wake);
         self.wake_readers();
+        true
     }
 
     /// Records of a slot, from memory or from the segments.

@@ -1,8 +1,9 @@
-//! What appenders, lanes, readers and the writer share under one lock: the queue, the recent records, the owners.
+//! What appenders, lanes, readers and the writer share under one lock: the queue, the recent
+//! records, the owners.
 //!
-//! The lock is held to number and to hand over, never to encode, write, sync or decode. The order in which records
-//! pass it is the order of the log: what comes later can never outlive what came earlier (prefix durability), and so
-//! lanes may read what is not yet synced.
+//! The lock is held to number and to hand over, never to encode, write, sync or decode. The order
+//! in which records pass it is the order of the log: what comes later can never outlive what came
+//! earlier (prefix durability), and so lanes may read what is not yet synced.
 
 use super::record::{Draft, Outline, Place};
 use crate::layout::{Layout, Slot};

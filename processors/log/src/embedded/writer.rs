@@ -1,7 +1,8 @@
-//! The one thread that writes: it takes what is queued, writes it as a group, syncs once, and tells.
+//! The one thread that writes: it takes what is queued, writes it as a group, syncs once, and
+//! tells.
 //!
-//! The first error ends it. Neither a write nor a sync is tried again: after a failed sync the system may have
-//! dropped what it could not write, and the next sync would succeed without it.
+//! The first error ends it. Neither a write nor a sync is tried again: after a failed sync the
+//! system may have dropped what it could not write, and the next sync would succeed without it.
 
 use super::catalog::Active;
 use super::files::Files;
@@ -60,7 +61,8 @@ impl Writer {
         }
     }
 
-    /// Writes the group's units as frames: a commit is one, appends that follow each other share one.
+    /// Writes the group's units as frames: a commit is one, appends that follow each other share
+    /// one.
     fn write_group(&mut self, group: &mut VecDeque<Unit>) -> io::Result<()> {
         let bytes = group.iter().map(|unit| unit.bytes.len()).sum();
         let ticket = group.back().map_or(0, |unit| unit.ticket);
@@ -121,7 +123,8 @@ impl Writer {
         self.is_marked = kind == KIND_MARK;
     }
 
-    /// Writes and syncs what is encoded. Zeros ahead of small groups keep their syncs from changing the file's size.
+    /// Writes and syncs what is encoded. Zeros ahead of small groups keep their syncs from changing
+    /// the file's size.
     fn flush(&mut self) -> io::Result<()> {
         if self.frames.is_empty() {
             return Ok(());

@@ -1,7 +1,9 @@
-//! The reference: the log as plain vectors, with durability, crashes and faults at the test's command.
+//! The reference: the log as plain vectors, with durability, crashes and faults at the test's
+//! command.
 //!
-//! It has no thread of its own. Without [`Options::auto_sync`] nothing is durable before [`MemoryLog::sync`]; with
-//! [`Options::never_wait`] no call sleeps, so that a simulator can run lanes one after the other in one thread.
+//! It has no thread of its own. Without [`Options::auto_sync`] nothing is durable before
+//! [`MemoryLog::sync`]; with [`Options::never_wait`] no call sleeps, so that a simulator can run
+//! lanes one after the other in one thread.
 
 mod faults;
 mod lane;
@@ -179,8 +181,9 @@ impl MemoryLog {
         self.shared.state.lock().unsynced.len()
     }
 
-    /// What is there after a crash: everything durable, and the next `survivors` appends and commits that were not.
-    /// This log ends: whoever waits for it learns that the outcome is unknown.
+    /// What is there after a crash: everything durable, and the next `survivors` appends and
+    /// commits that were not. This log ends: whoever waits for it learns that the outcome is
+    /// unknown.
     #[must_use]
     pub fn crash(&self, survivors: usize) -> Self {
         let mut state = self.shared.state.lock();
@@ -207,7 +210,8 @@ impl MemoryLog {
         self.crash(usize::try_from(faults::mix(seed) % choices).unwrap_or(0))
     }
 
-    /// Lets the next fitting call go wrong. Faults of one kind happen in the order they were asked for.
+    /// Lets the next fitting call go wrong. Faults of one kind happen in the order they were asked
+    /// for.
     pub fn fail_next(&self, fault: Fault) {
         self.shared.state.lock().faults.add(fault);
     }
@@ -277,7 +281,8 @@ impl Shared {
         unsynced == 0 || unsynced.saturating_add(bytes) <= self.options.queue_bytes_max
     }
 
-    /// Appends records as one unit: all of them survive a crash, or none. Returns its ticket and the first offset.
+    /// Appends records as one unit: all of them survive a crash, or none. Returns its ticket and
+    /// the first offset.
     fn push(&self, state: &mut State, records: &[Placed<'_>]) -> (u64, u64) {
         state.last_at = state.last_at.max(self.clock.now());
         state.last_ticket += 1;

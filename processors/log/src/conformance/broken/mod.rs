@@ -1,5 +1,5 @@
-//! Providers that break exactly one rule each: the memory log behind a wrapper with one flaw. Each must fail a check
-//! of its rule, or that check proves nothing.
+//! Providers that break exactly one rule each: the memory log behind a wrapper with one flaw. Each
+//! must fail a check of its rule, or that check proves nothing.
 
 mod lane;
 mod log;

@@ -1,5 +1,5 @@
-//! Damage: whatever happens to the bytes of a segment, a start keeps an exact prefix of the log or is refused, and
-//! what a later frame proves is never given up.
+//! Damage: whatever happens to the bytes of a segment, a start keeps an exact prefix of the log or
+//! is refused, and what a later frame proves is never given up.
 
 use super::files::{Failing, TestFiles, copy_dir};
 use super::start::flip;
@@ -23,7 +23,8 @@ use tempfile::TempDir;
 struct Sample {
     dir: TempDir,
     path: PathBuf,
-    /// The bytes of each frame in the file, and how far it knew the log to be durable, as a place in the file.
+    /// The bytes of each frame in the file, and how far it knew the log to be durable, as a place
+    /// in the file.
     frames: Vec<(Range<usize>, usize)>,
     first: u64,
 }

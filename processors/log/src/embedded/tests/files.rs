@@ -80,7 +80,8 @@ impl TestFiles {
         self.released.notify_all();
     }
 
-    /// Holds every sync until what this returns is dropped, so that a failed test does not wait for ever.
+    /// Holds every sync until what this returns is dropped, so that a failed test does not wait for
+    /// ever.
     pub(crate) fn held(&self) -> Held {
         self.hold(true);
         Held(self.clone())
@@ -112,8 +113,8 @@ impl TestFiles {
         if self.count()? { Err(killed()) } else { Ok(()) }
     }
 
-    /// Copies a directory as a power cut may leave it: of what was written and not synced, a seed decides how much is
-    /// there; the rest of the file is zeros.
+    /// Copies a directory as a power cut may leave it: of what was written and not synced, a seed
+    /// decides how much is there; the rest of the file is zeros.
     pub(crate) fn copy_after_power_cut(&self, from: &Path, to: &Path, seed: u64) {
         let extents = self.inner.lock().extents.clone();
         copy_dir(from, to);

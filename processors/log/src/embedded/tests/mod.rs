@@ -1,4 +1,5 @@
-//! The embedded log: the conformance suite, its directory after kills and damage, and its behaviour while it runs.
+//! The embedded log: the conformance suite, its directory after kills and damage, and its behaviour
+//! while it runs.
 
 mod damage;
 mod failures;

@@ -361,7 +361,8 @@ impl Side {
         Self { polled: self.polled, ..Self::new(log, self.positions) }
     }
 
-    /// How many records come at once differs where memory ends and segments begin; what comes does not.
+    /// How many records come at once differs where memory ends and segments begin; what comes does
+    /// not.
     fn poll(&mut self, index: usize, records_max: usize) -> usize {
         let limit = ReadLimit { records_max, bytes_max: 200 };
         let inputs = self.lanes[index].poll(limit, Duration::ZERO).expect("poll");

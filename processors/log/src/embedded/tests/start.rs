@@ -49,7 +49,7 @@ fn refusal(dir: &Path) -> OpenError {
 #[test]
 fn lanes_are_fixed_when_the_directory_is_made() {
     let parent = TempDir::new().expect("a directory");
-    let dir = parent.path().join("a/b");
+    let dir = parent.path().join("a/b/c");
     let open = |lanes| {
         let options = Options { lanes, ..Options::default() };
         let clock = Arc::new(ManualClock::at(Micros(123)));
