@@ -38,6 +38,7 @@ pub(crate) enum ClockChoice {
 
 /// How the shop runs.
 #[derive(Clone, Debug, clap::Args)]
+#[group(id = "shop")]
 pub(crate) struct Options {
     /// Where HTTP is served; without authentication a loopback address only
     #[arg(long, env = "JUPAN_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]

@@ -15,6 +15,7 @@ pub(crate) enum Format {
 
 /// Which traces, and how they look.
 #[derive(Clone, Debug, clap::Args)]
+#[group(id = "traces")]
 pub(crate) struct Options {
     /// Which traces to show: a level (error, warn, info, debug, trace), or directives such as
     /// `info,jupan_processors=debug`

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 /// What is measured, and how often.
 #[derive(Clone, Debug, Args)]
+#[group(id = "bench")]
 pub(crate) struct Options {
     #[command(subcommand)]
     scenario: Scenario,

@@ -95,7 +95,7 @@ impl Report {
         );
         if let (Some(limit), Some(share)) = (self.limit, share) {
             println!(
-                "  raw append + fdatasync of the same bytes would do {limit:.0} orders/s: {:.0} % of the limit",
+                "  raw append + fdatasync of the same bytes: {limit:.0} orders/s; {:.0} % of this limit",
                 share * 100.0
             );
         }

@@ -50,6 +50,7 @@ use std::{
 /// Exit codes: 0 every order ended as SUCCESS or FAILED; 1 an order ended otherwise; 2 wrong use or
 /// files; 3 the shop could not be driven.
 #[derive(Clone, Debug, clap::Args)]
+#[group(id = "replay")]
 pub(crate) struct Options {
     /// CSV of `product_id,name,price`; gzipped if its name ends in .gz
     #[arg(long, value_name = "FILE")]

@@ -15,6 +15,7 @@ pub(super) const OVERDUE_SLACK_MS: u64 = 60_000;
 
 /// What to prove, and how to say it.
 #[derive(Clone, Debug, clap::Args)]
+#[group(id = "verify")]
 pub(crate) struct Options {
     /// The shop's data directory; the shop must be stopped
     #[arg(long, env = "JUPAN_DATA", default_value = "./jupan-data", value_name = "DIR")]

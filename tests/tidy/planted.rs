@@ -94,7 +94,8 @@ fn what_is_only_text_is_not_banned() {
 fn impure_manifests_are_found() {
     let manifest = |name: &str, dependencies: &str| {
         format!(
-            "[package]\nname = \"{name}\"\n[dependencies]\n{dependencies}\n[dev-dependencies]\nproptest = \"1\"\n"
+            "[package]\nname = \"{name}\"\n[dependencies]\n{dependencies}\n\
+             [dev-dependencies]\nproptest = \"1\"\n"
         )
     };
     let pure =

@@ -3,7 +3,7 @@
 use super::files::{EIO, ENOSPC, Failing, TestFiles, copy_dir};
 use super::{
     USERS, append, commit, contents, open_small, read_all, record, small, values, wait_durable,
-    wait_for,
+    wait_for, wait_queued,
 };
 use crate::embedded::{EmbeddedLog, Options};
 use crate::{AppendError, LaneError, Log, ReadLimit, SystemClock};
@@ -87,6 +87,7 @@ fn everybody_who_waits_learns_of_the_failure() {
             std::thread::spawn(move || wait_for(log.append(TopicId::UserCommands, 1, record(n))))
         })
         .collect();
+    wait_queued(&log, 0..3);
     let polling = std::thread::spawn(move || lane.poll(NOTHING, Duration::from_secs(60)).map(drop));
     let mut products = log
         .open(jupan_schemas::Lane { role: jupan_schemas::Role::Products, index: 1 })
@@ -97,7 +98,9 @@ fn everybody_who_waits_learns_of_the_failure() {
         products.commit(large.clone()).expect("there is room for one");
         products.commit(large).map(drop)
     });
-    std::thread::sleep(Duration::from_millis(100));
+    while log.queued_bytes() < 40_000 {
+        std::thread::yield_now();
+    }
     files.fail_after(0, EIO);
     drop(held);
     for append in appending {

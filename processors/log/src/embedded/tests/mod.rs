@@ -8,6 +8,7 @@ mod format;
 mod running;
 mod start;
 
+use super::record::RECORD_HEADER_BYTES;
 use super::{EmbeddedLog, OpenError, Options};
 use crate::clock::ManualClock;
 use crate::conformance::{Fixture, run_all};
@@ -50,6 +51,15 @@ fn wait_for<T>(future: impl Future<Output = T>) -> T {
 
 fn record(n: usize) -> NewRecord {
     NewRecord::new(format!("{n}"), format!("value {n} {}", "x".repeat(n % 90)))
+}
+
+/// Waits until appends of these records are in the queue, while syncs are held.
+fn wait_queued(log: &EmbeddedLog, numbers: std::ops::Range<usize>) {
+    let size = |new: NewRecord| new.key.len() + new.value.len() + RECORD_HEADER_BYTES;
+    let bytes: usize = numbers.map(|n| size(record(n))).sum();
+    while log.queued_bytes() < bytes {
+        std::thread::yield_now();
+    }
 }
 
 fn append(log: &EmbeddedLog, partition: u16, n: usize) -> Appended {

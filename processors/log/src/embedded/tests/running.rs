@@ -3,7 +3,7 @@
 use super::files::{Failing, TestFiles};
 use super::{
     ALL, USERS, append, commit, contents, expected, open_small, read_all, record, small, values,
-    wait_durable, wait_for,
+    wait_durable, wait_for, wait_queued,
 };
 use crate::clock::ManualClock;
 use crate::embedded::{EmbeddedLog, Options};
@@ -276,9 +276,7 @@ fn appends_that_wait_share_a_sync() {
             let log = &log;
             scope.spawn(move || append(log, 0, n));
         }
-        while log.queued_bytes() < 20 * 30 {
-            thread::sleep(Duration::from_millis(1));
-        }
+        wait_queued(&log, 0..20);
         drop(held);
     });
     assert!(files.syncs() - before <= 4, "20 appends took {} syncs", files.syncs() - before);
