@@ -11,6 +11,7 @@ use jupan_schemas::{Lane, Role};
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -168,9 +169,16 @@ impl RoleHost {
             revoked: revoked.clone(),
         };
         let role = self.role;
-        let handle = spawn(format!("lane-{lane}"), move || match role {
-            Role::Users => thread.run::<Users>(),
-            Role::Products => thread.run::<Products>(),
+        let handle = spawn(format!("lane-{lane}"), move || {
+            let shared = thread.shared.clone();
+            let run = AssertUnwindSafe(|| match role {
+                Role::Users => thread.run::<Users>(),
+                Role::Products => thread.run::<Products>(),
+            });
+            // A lane that panics has a bug and is gone: the shop must not go on as if it were there.
+            if catch_unwind(run).is_err() {
+                shared.fail(format!("lane {lane} panicked"));
+            }
         });
         self.running.insert(lane, (revoked, handle));
     }
@@ -180,7 +188,7 @@ impl RoleHost {
         if let Some((revoked, handle)) = self.running.remove(&lane) {
             revoked.store(true, Ordering::Release);
             if handle.join().is_err() {
-                self.shared.fail(format!("lane {lane} panicked"));
+                self.shared.fail(format!("lane {lane}'s thread broke"));
             }
             self.shared.lanes.lock().remove(&lane);
         }
@@ -201,7 +209,7 @@ impl LaneThread {
         self.shared.is_stopping() || self.revoked.load(Ordering::Acquire)
     }
 
-    fn run<C: Wired>(self) {
+    fn run<C: Wired>(&self) {
         while !self.must_stop() {
             let ended =
                 Worker::<C>::open(&self.parts, self.lane).and_then(|worker| self.work(worker));

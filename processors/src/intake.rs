@@ -6,6 +6,9 @@ use jupan_schemas::{
     Asker, Code, Codec, CommandId, DecodeError, Lane, Source, Stamp, TraceId, partition_of,
 };
 
+/// Longest name of who asks: it goes into every entry and message that the command leads to.
+const ACTOR_BYTES_MAX: usize = 256;
+
 /// What the lane knows about an input besides its content.
 #[derive(Clone, Debug, Default)]
 pub struct Meta {
@@ -85,6 +88,12 @@ fn read_command<C: Wired>(
         Ok(asked) => asked,
         Err(error) => return Intake::Dead(DeadLetter::unreadable(&error)),
     };
+    if asked.meta.actor.len() > ACTOR_BYTES_MAX {
+        let cause = format!("the actor is longer than {ACTOR_BYTES_MAX} bytes");
+        let meta = Meta { actor: String::new(), ..asked.meta };
+        let (code, asker) = (Code::Malformed, asked.asker);
+        return Intake::Dead(DeadLetter { meta, code, cause, asker });
+    }
     let key_fits = input.record.key == asked.target.to_string().as_bytes();
     if key_fits && partition_of(asked.target, lanes) == lane.index {
         return Intake::Command(asked.input, asked.meta);

@@ -247,7 +247,9 @@ async fn garbage_goes_to_the_dead_letters() {
     };
     let value = engine.codec.to_bytes(&command);
     let truncated = value[..value.len() - 1].to_vec();
+    let endless = engine.codec.to_bytes(&UserCommand { actor: "a".repeat(200_000), ..command });
     let letters = [
+        (good_lane, "1", endless),
         (good_lane, "1", vec![]),
         (good_lane, "1", vec![0, 0, 0, 9, 9, 1, 2]),
         (good_lane, "1", truncated),
