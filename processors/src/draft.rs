@@ -62,6 +62,8 @@ pub(crate) struct Draft {
     keys: Vec<Key>,
     /// Entries of the whole commit.
     pub(crate) entries: usize,
+    /// Dead letters of the whole commit.
+    pub(crate) dead_letters: usize,
     /// Keys of rows that the commit changes.
     pub(crate) touched: HashSet<Key>,
     /// Rows that only this commit writes.
@@ -81,6 +83,7 @@ impl Draft {
             bytes: 0,
             keys: Vec::new(),
             entries: 0,
+            dead_letters: 0,
             touched: HashSet::new(),
             statement: Vec::new(),
             answers: Vec::new(),
@@ -159,6 +162,7 @@ impl Draft {
                 header("offset", input.record.offset.to_string()),
             ],
         };
+        self.dead_letters += 1;
         self.add(TopicId::DeadLetters, 0, record);
     }
 

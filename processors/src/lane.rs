@@ -143,7 +143,7 @@ impl<C: Wired> Worker<C> {
         if !draft.is_empty() {
             self.commit(draft)?;
         }
-        self.metrics.batch(inputs.len(), self.core.cells(), self.timers.len());
+        self.metrics.batch(self.core.cells(), self.timers.len());
         Ok(())
     }
 
@@ -210,7 +210,6 @@ impl<C: Wired> Worker<C> {
         let entry = self.place(Some(InputRef { source, offset, at }), meta, cause, at, decision)?;
         trace_entry(self.lane, &entry);
         if let Intake::Dead(letter) = intake {
-            self.metrics.dead_letter();
             let topic = match source {
                 Source::Commands => TopicId::commands(self.lane.role),
                 Source::Inbox => TopicId::inbox(self.lane.role),
@@ -302,12 +301,12 @@ impl<C: Wired> Worker<C> {
     pub(crate) fn commit(&mut self, mut draft: Draft) -> Result<(), Stop> {
         self.close_step(&mut draft);
         let committed = self.log.commit(draft.take_commit(&self.head))?;
-        self.metrics.commit(draft.entries);
         let mut rows = std::mem::take(&mut draft.statement);
         rows.extend(draft.touched.drain().filter_map(|key| self.core.row(key)));
         self.projection.push(Pending {
             ticket: committed.ticket,
             entries: draft.entries,
+            dead_letters: draft.dead_letters,
             rows,
             answers: draft.answers,
             watermark: self.head.watermark(committed.journal),
@@ -319,7 +318,7 @@ impl<C: Wired> Worker<C> {
     fn project_durable(&mut self) -> Result<usize, Stop> {
         let durable = self.log.durable();
         let projected = self.projection.advance(durable, &mut self.codec, self.log.as_mut())?;
-        if projected > 0 {
+        if projected.entries > 0 {
             self.metrics.projected(projected, self.projection.entries());
             if self.core.cells() > self.limits.cells_max {
                 // An eighth more than needed, so that it is not needed again at once.
@@ -327,7 +326,7 @@ impl<C: Wired> Worker<C> {
                 self.core.trim(self.projection.acknowledged(), keep);
             }
         }
-        Ok(projected)
+        Ok(projected.entries)
     }
 
     fn ring_timers(&mut self) -> Result<(), Stop> {

@@ -1,13 +1,10 @@
-//! Every metric of the lanes, by name.
+//! Every metric of the lanes, by name. Counters count what is durable.
 
+use crate::projection::Projected;
 use jupan_schemas::Lane;
 use metrics::{Counter, Gauge, counter, gauge};
 
-/// Inputs decided, by lane.
-pub const INPUTS: &str = "jupan_lane_inputs_total";
-/// Entries committed, by lane.
-pub const ENTRIES: &str = "jupan_lane_entries_total";
-/// Commits, by lane.
+/// Commits that became durable, by lane.
 pub const COMMITS: &str = "jupan_lane_commits_total";
 /// Entries projected, by lane.
 pub const PROJECTED: &str = "jupan_lane_projected_entries_total";
@@ -24,8 +21,6 @@ pub const PENDING_ORDERS: &str = "jupan_lane_pending_orders";
 
 /// One lane's metrics, looked up once.
 pub(crate) struct LaneMetrics {
-    inputs: Counter,
-    entries: Counter,
     commits: Counter,
     projected: Counter,
     unprojected: Gauge,
@@ -40,8 +35,6 @@ impl LaneMetrics {
     pub(crate) fn new(lane: Lane) -> Self {
         let lane = lane.to_string();
         Self {
-            inputs: counter!(INPUTS, "lane" => lane.clone()),
-            entries: counter!(ENTRIES, "lane" => lane.clone()),
             commits: counter!(COMMITS, "lane" => lane.clone()),
             projected: counter!(PROJECTED, "lane" => lane.clone()),
             unprojected: gauge!(UNPROJECTED, "lane" => lane.clone()),
@@ -52,27 +45,20 @@ impl LaneMetrics {
         }
     }
 
-    pub(crate) fn batch(&self, inputs: usize, cells: usize, pending_orders: usize) {
-        self.inputs.increment(inputs as u64);
+    pub(crate) fn batch(&self, cells: usize, pending_orders: usize) {
         self.cells.set(cells as f64);
         self.pending_orders.set(pending_orders as f64);
     }
 
-    pub(crate) fn commit(&self, entries: usize) {
-        self.commits.increment(1);
-        self.entries.increment(entries as u64);
-    }
-
-    pub(crate) fn projected(&self, entries: usize, unprojected: usize) {
-        self.projected.increment(entries as u64);
+    /// Counts what became durable: a metric is an acknowledgement, too.
+    pub(crate) fn projected(&self, projected: Projected, unprojected: usize) {
+        self.commits.increment(projected.commits as u64);
+        self.projected.increment(projected.entries as u64);
+        self.dead_letters.increment(projected.dead_letters as u64);
         self.unprojected.set(unprojected as f64);
     }
 
     pub(crate) fn loaded(&self, cells: usize) {
         self.loaded.increment(cells as u64);
-    }
-
-    pub(crate) fn dead_letter(&self) {
-        self.dead_letters.increment(1);
     }
 }

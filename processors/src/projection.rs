@@ -16,12 +16,22 @@ pub(crate) struct Pending {
     pub(crate) ticket: u64,
     /// How many entries.
     pub(crate) entries: usize,
+    /// How many of them went to the dead letters.
+    pub(crate) dead_letters: usize,
     /// The rows after it.
     pub(crate) rows: Vec<Row>,
     /// Its outcomes.
     pub(crate) answers: Vec<Answer>,
     /// Where the lane stands after it.
     pub(crate) watermark: Watermark,
+}
+
+/// What became durable and was projected.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Projected {
+    pub(crate) commits: usize,
+    pub(crate) entries: usize,
+    pub(crate) dead_letters: usize,
 }
 
 /// The commits of one lane on their way to the store.
@@ -57,22 +67,23 @@ impl Projection {
         self.store.load(keys)
     }
 
-    /// Projects every waiting commit up to the durable ticket; returns how many entries that were.
+    /// Projects every waiting commit up to the durable ticket.
     pub(crate) fn advance(
         &mut self,
         durable: u64,
         codec: &mut Codec,
         log: &mut dyn LaneLog,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Projected, StoreError> {
         let ready = self.waiting.iter().take_while(|pending| pending.ticket <= durable).count();
-        let mut projected = 0;
+        let mut projected = Projected { commits: ready, ..Projected::default() };
         for pending in self.waiting.drain(..ready) {
-            projected += pending.entries;
+            projected.entries += pending.entries;
+            projected.dead_letters += pending.dead_letters;
             project(self.lane, self.store.as_ref(), pending.rows, &pending.answers, codec, log)?;
             self.store.set_watermark(self.lane, pending.watermark)?;
             self.acknowledged = pending.watermark.sequence;
         }
-        self.entries -= projected;
+        self.entries -= projected.entries;
         Ok(projected)
     }
 
