@@ -42,7 +42,7 @@ async fn five_thousand_buyers_of_a_hundred_units() {
     let expected =
         BTreeMap::from([("SUCCESS".to_owned(), 100), ("OUT_OF_STOCK".to_owned(), 4_900)]);
     assert_eq!(ends, expected);
-    assert_eq!(client.stock(1).await, 0);
+    client.stock_becomes(1, 0).await;
     let mut spent = 0;
     for user in 1..=50 {
         spent += 1_000_000 - client.balance(user).await;

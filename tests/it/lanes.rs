@@ -10,7 +10,11 @@ use jupan_log::{
 use jupan_processors::{Host, Limits, Parts};
 use jupan_schemas::*;
 use jupan_store::{ReadStore, embedded::EmbeddedStore};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// An engine without HTTP.
 struct Engine {
@@ -199,7 +203,13 @@ async fn check_one_order(lanes: u16) {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    for product in [1, 2, 3] {
+        let is_settled =
+            |row: Option<rows::ProductRow>| row.is_some_and(|row| row.sold == Units(2));
+        while !is_settled(engine.store.product(ProductId(product)).await.expect("it reads")) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
     let story = story(&engine, CommandId::of(Role::Users, 1, "order"));
     println!("one order with {lanes} + {lanes} lanes:\n  {}", story.join("\n  "));
     let mut product_lanes: Vec<_> = [1, 2, 3].map(|id| partition_of(id, lanes)).to_vec();
@@ -265,7 +275,10 @@ async fn garbage_goes_to_the_dead_letters() {
     while engine.store.user(UserId(1)).await.expect("it reads").is_none() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let end = Instant::now() + Duration::from_secs(10);
+    while engine.records(TopicId::DeadLetters, 0).len() < letters.len() && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let dead = engine.records(TopicId::DeadLetters, 0);
     let mut values: Vec<_> = dead.iter().map(|record| record.value.to_vec()).collect();
     let mut expected: Vec<_> = letters.into_iter().map(|(_, _, bytes)| bytes).collect();

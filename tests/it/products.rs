@@ -89,7 +89,7 @@ async fn readers_see_values_of_the_journal_and_never_go_back() {
         assert!(values.is_sorted_by(|a, b| a >= b), "a reader went back: {values:?}");
         seen.extend(values);
     }
-    assert_eq!(client.stock(7).await, 100_000 - 8 * 20 * (1 + 2 + 3));
+    client.stock_becomes(7, 100_000 - 8 * 20 * (1 + 2 + 3)).await;
     assert!(shop.terminate().0.success());
     let journal = stocks_of(data.path(), 7);
     assert!(seen.len() > 10, "the readers saw the stock move: {}", seen.len());

@@ -192,6 +192,20 @@ impl Client {
         self.get(&format!("/products/{product}")).await.body["stock"].as_i64().expect("a stock")
     }
 
+    /// Waits until the stock is what it must become: stock follows its own lane, so an outcome of
+    /// a user's lane may be known a moment earlier, and a refused order's units come back after it.
+    pub(crate) async fn stock_becomes(&self, product: u64, expected: i64) {
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            let stock = self.stock(product).await;
+            if stock == expected {
+                return;
+            }
+            assert!(Instant::now() < end, "stock of {product} is {stock}, not {expected}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub(crate) async fn balance(&self, user: u64) -> i64 {
         self.get(&format!("/balance?userId={user}")).await.body["balance"]
             .as_i64()
