@@ -18,11 +18,8 @@ use std::{
 };
 use tokio::{net::TcpListener, signal::unix, sync::Notify};
 
-/// A drain is over after this long, whatever is left: it waits in the log for the next start.
-const DRAIN_MAX: Duration = Duration::from_secs(9);
-/// Of which HTTP requests that are being answered may take so much.
-const HTTP_DRAIN_MAX: Duration = Duration::from_secs(4);
-/// And orders on their way between lanes so much.
+/// A drain gives orders on their way between lanes so long; HTTP has had its own time before. What is
+/// left waits in the log for the next start.
 const LANE_DRAIN_MAX: Duration = Duration::from_secs(3);
 /// How often the lanes are asked whether one has failed.
 const WATCH_INTERVAL: Duration = Duration::from_millis(200);
@@ -194,10 +191,13 @@ impl Shop {
         Ok(Self { log, store, host, analyzer, failed })
     }
 
+    fn probe(&self) -> Probe {
+        Probe { host: self.host.clone(), log: self.log.clone(), store: self.store.clone() }
+    }
+
     /// Why the shop cannot go on, if so.
     fn failure(&self) -> Option<String> {
-        let lanes = self.log.failure().or_else(|| self.host.failure());
-        lanes.or_else(|| self.store.failure()).or_else(|| self.analyzer.failure())
+        self.probe().failure().or_else(|| self.analyzer.failure())
     }
 
     /// Finishes what is accepted, writes it down and lets go of the directory.
@@ -206,7 +206,7 @@ impl Shop {
     /// Why the shop had failed before, or what could not be written.
     pub(crate) fn close(self) -> anyhow::Result<()> {
         let failure = self.failure();
-        let end = Instant::now() + DRAIN_MAX - HTTP_DRAIN_MAX;
+        let start = Instant::now();
         let finished = self.host.drain(LANE_DRAIN_MAX);
         self.analyzer.stop();
         self.log.close();
@@ -218,10 +218,7 @@ impl Shop {
         if !finished {
             tracing::warn!("some orders are on their way; they go on at the next start");
         }
-        tracing::info!(
-            left_ms = end.saturating_duration_since(Instant::now()).as_millis(),
-            "drained"
-        );
+        tracing::info!(took_ms = start.elapsed().as_millis(), "drained");
         Ok(())
     }
 }
@@ -257,12 +254,11 @@ async fn serve(options: &Options, shop: &Shop, metrics: PrometheusHandle) -> any
         .await
         .with_context(|| format!("{} cannot be listened on", options.listen))?;
     let address = listener.local_addr()?;
-    let probe = Probe { host: shop.host.clone(), log: shop.log.clone(), store: shop.store.clone() };
     let ports = Ports {
         log: shop.log.clone(),
         store: shop.store.clone(),
         top: Arc::new(Tops(shop.analyzer.view())),
-        health: Arc::new(probe),
+        health: Arc::new(shop.probe()),
         render_metrics: Arc::new(move || metrics.render()),
         schema_ids: Arc::new(SchemaIds::embedded()),
         base_url: format!("http://{address}"),

@@ -186,7 +186,7 @@ impl<C: Wired> Worker<C> {
         intake: &Intake<C::Input>,
         draft: &mut Draft,
     ) -> Result<(), Stop> {
-        let InputPlace { source, offset, at } = InputPlace::of(input);
+        let (source, at) = (input.source, input.record.at);
         let (decision, meta, sender) = match intake {
             Intake::Command(command, meta) => {
                 (self.core.decide(&self.rules, command, at), meta, None)
@@ -207,7 +207,13 @@ impl<C: Wired> Worker<C> {
             self.head.receive(sender.lane, sender.number);
         }
         let cause = sender.map(|sender| sender.stamp);
-        let entry = self.place(Some(InputRef { source, offset, at }), meta, cause, at, decision)?;
+        let entry = self.place(
+            Some(InputRef { source, offset: input.record.offset, at }),
+            meta,
+            cause,
+            at,
+            decision,
+        )?;
         trace_entry(self.lane, &entry);
         if let Intake::Dead(letter) = intake {
             let topic = match source {
@@ -345,19 +351,6 @@ impl<C: Wired> Worker<C> {
 
     fn broken_rule(&self, what: &'static str) -> Stop {
         self.broken(Broken { about: format!("entry {}", self.head.sequence), what })
-    }
-}
-
-/// Where an input was read, and when the log took it.
-struct InputPlace {
-    source: Source,
-    offset: u64,
-    at: Micros,
-}
-
-impl InputPlace {
-    fn of(input: &Input) -> Self {
-        Self { source: input.source, offset: input.record.offset, at: input.record.at }
     }
 }
 
