@@ -7,8 +7,8 @@ use crate::{
     limits,
 };
 use jupan_schemas::{
-    Answer, Asker, Change, Code, CommandId, Fingerprint, KEY_CHARS_MAX, Message, Micros, Outcome,
-    OutcomeStored, Posting, ProductCommand, UserCommand, Verdict,
+    Answer, Asker, Change, Code, CommandId, Fingerprint, KEY_CHARS_MAX, Message, Micros, OrderId,
+    Outcome, OutcomeStored, Posting, ProductCommand, UserCommand, Verdict,
     rows::{AsOf, OutcomeRow},
 };
 
@@ -54,6 +54,9 @@ pub(crate) enum Ruling {
     Done { outcome: Outcome, changes: Vec<Change>, postings: Vec<Posting> },
     /// It is decided against.
     Refused(Outcome),
+    /// An order has moved on. The decision answers those who wait for the order; who asked for the
+    /// move is told this outcome.
+    OfOrder { outcome: Outcome, decision: Decision },
     /// An order is pending. It remembers its own key, and its outcome comes later.
     Begun { changes: Vec<Change>, messages: Vec<(u16, Message)> },
 }
@@ -62,6 +65,13 @@ impl Ruling {
     /// Refused, with nothing to say but why.
     pub(crate) fn refused(code: Code) -> Self {
         Self::Refused(Outcome::of(code))
+    }
+
+    /// A wish about an order is refused. An order that is not there is not named: it may be
+    /// somebody else's.
+    pub(crate) fn of_order(code: Code, order_id: OrderId) -> Self {
+        let order_id = (code != Code::OrderNotFound).then_some(order_id);
+        Self::Refused(Outcome { order_id, ..Outcome::of(code) })
     }
 }
 
@@ -87,9 +97,9 @@ impl Head<'_> {
     }
 
     /// Refused for this asker only: the key stands for whatever it stood for.
-    pub(crate) fn refuse(&self, code: Code) -> Decision {
-        let answers = self.answers(Outcome::of(code));
-        Decision { answers, ..Decision::nothing(Verdict::Refused, code) }
+    pub(crate) fn refuse(&self, outcome: Outcome) -> Decision {
+        let answers = self.answers(outcome);
+        Decision { answers, ..Decision::nothing(Verdict::Refused, outcome.code) }
     }
 
     /// The key is known: its first outcome again.
@@ -104,7 +114,7 @@ impl Head<'_> {
         if stored.fingerprint == self.fingerprint {
             return Some(self.repeat(stored.outcome));
         }
-        Some(self.refuse(Code::IdempotencyKeyReused))
+        Some(self.refuse(Outcome::of(Code::IdempotencyKeyReused)))
     }
 
     /// Makes a ruling the decision: its outcome is stored and told.
@@ -116,12 +126,17 @@ impl Head<'_> {
                 let accepted = Decision::nothing(Verdict::Accepted, outcome.code);
                 Decision { changes, postings, answers, ..accepted }
             }
-            // A later version may do it: the key stays free for that.
-            Ruling::Refused(outcome) if outcome.code == Code::Unsupported => {
-                self.refuse(outcome.code)
+            Ruling::OfOrder { outcome, mut decision } => {
+                decision.code = outcome.code;
+                decision.changes.push(self.stored(outcome));
+                decision.answers.extend(self.answers(outcome));
+                decision
+            }
+            // Asked again, it may be decided otherwise: the key stays free for that.
+            Ruling::Refused(outcome) if outcome.code.is_for_this_asker_only() => {
+                self.refuse(outcome)
             }
             Ruling::Refused(outcome) => {
-                assert!(!outcome.code.is_for_this_asker_only(), "decided before the ruling");
                 let (changes, answers) = (vec![self.stored(outcome)], self.answers(outcome));
                 Decision { changes, answers, ..Decision::nothing(Verdict::Refused, outcome.code) }
             }

@@ -22,6 +22,10 @@ pub(crate) const EMAIL_CHARS_MIN: usize = 3;
 /// Longest e-mail address, in characters.
 pub(crate) const EMAIL_CHARS_MAX: usize = 254;
 
+/// Most lines of a cart, whatever failed orders put back into it: it is one record, and one row.
+/// What may be put in by hand is less, and the shop's to choose.
+pub(crate) const CART_LINES_MAX: usize = 4_000;
+
 /// Most partitions of `command-results` that one pending order answers to.
 pub(crate) const ORDER_REPLY_TO_MAX: usize = 8;
 

@@ -24,6 +24,7 @@ pub enum Change {
     HoldOpened(HoldOpened),
     HoldEnded(HoldEnded),
     OutcomeStored(OutcomeStored),
+    LinesReturned(LinesReturned),
 }
 
 /// A new owner took the lane over.
@@ -236,4 +237,16 @@ pub struct OutcomeStored {
     pub fingerprint: Fingerprint,
     /// What the asker was told.
     pub outcome: Outcome,
+}
+
+/// Sold units are available again; the transfers are postings of the same entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinesReturned {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Which units, at the price they were sold for.
+    pub lines: Vec<PricedLine>,
+    /// Time of the sale: the minute they are taken out of.
+    pub sold_at: Micros,
 }

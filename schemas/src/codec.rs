@@ -6,10 +6,13 @@
 use crate::{
     CommandResult, Fingerprint, Micros, OrderEvent, ProductCommand, ProductMessage, Role, Sale,
     Step, TopProducts, TraceId, UserCommand, UserMessage, commands::fingerprint, datum,
-    resolution::Plan, shape::Shape,
+    resolution::Plan, shape::Shape, versions::EARLIER,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 /// First byte of every record.
 const MAGIC: u8 = 0;
@@ -62,12 +65,17 @@ impl SchemaName {
 
     /// The schema id in the embedded log: this contract's own numbering, `version << 8 | position`.
     pub fn embedded_id(self) -> u32 {
-        (VERSION << 8) | (self as u32 + 1)
+        self.embedded_id_of(VERSION)
+    }
+
+    /// The same for another version: what its records in an embedded log begin with.
+    pub fn embedded_id_of(self, version: u32) -> u32 {
+        (version << 8) | (self as u32 + 1)
     }
 }
 
 /// Version of the contract: rises when any schema changes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A value that has a schema of its own.
 pub trait Record: Serialize + DeserializeOwned {
@@ -105,10 +113,21 @@ pub struct SchemaIds {
 }
 
 impl SchemaIds {
-    /// The embedded log's ids.
+    /// The embedded log's ids, those of earlier versions included.
+    ///
+    /// # Panics
+    /// Where a stored earlier version is none that this one reads: its golden files say that it is.
     pub fn embedded() -> Self {
         let current = SchemaName::ALL.into_iter().map(SchemaName::embedded_id).collect();
-        Self { current, older: BTreeMap::new() }
+        let mut ids = Self { current, older: BTreeMap::new() };
+        for (version, texts) in EARLIER {
+            for (name, text) in SchemaName::ALL.into_iter().zip(texts) {
+                if let Err(error) = ids.add_older(name.embedded_id_of(version), name, text) {
+                    panic!("version {version}: {error}: {}", error.source);
+                }
+            }
+        }
+        ids
     }
 
     /// The ids that a registry gave to this version's schemas, in the order of [`SchemaName::ALL`].
@@ -133,6 +152,9 @@ impl SchemaIds {
     }
 }
 
+/// The embedded log's ids are the same in every process: compiled once.
+static EMBEDDED: LazyLock<Arc<SchemaIds>> = LazyLock::new(|| Arc::new(SchemaIds::embedded()));
+
 /// Encodes and decodes every record of the contract.
 #[derive(Clone)]
 pub struct Codec {
@@ -147,7 +169,7 @@ impl Codec {
 
     /// A codec over the embedded log's ids.
     pub fn embedded() -> Self {
-        Self::new(Arc::new(SchemaIds::embedded()))
+        Self::new(Arc::clone(&EMBEDDED))
     }
 
     /// Appends a value's record to `out`.

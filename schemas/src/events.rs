@@ -39,6 +39,8 @@ pub struct OrderEventLine {
     pub quantity: Units,
     /// Price of one unit.
     pub price: Money,
+    /// How many of the units were given back so far.
+    pub refunded: Units,
 }
 
 /// One product sold or returned: topic `sales`.

@@ -30,6 +30,7 @@ pub mod rows;
 mod shape;
 mod steps;
 pub mod topics;
+mod versions;
 
 pub use amounts::{BALANCE_MAX, Micros, Money, PRICE_AND_STOCK_MAX, Stamp, Units};
 pub use changes::*;

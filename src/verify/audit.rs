@@ -203,6 +203,7 @@ impl Audit {
             product_id: line.product,
             quantity: line.units,
             price: line.price.unwrap_or_default(),
+            refunded: line.refunded,
         });
         Some(OrderEvent {
             event_id: format!("{lane}/{}", entry.sequence),

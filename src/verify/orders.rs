@@ -108,7 +108,8 @@ impl Orders {
             Change::ProductRegistered(_)
             | Change::ProductChanged(_)
             | Change::HoldOpened(_)
-            | Change::HoldEnded(_) => {
+            | Change::HoldEnded(_)
+            | Change::LinesReturned(_) => {
                 desk.fault(RULE, "change in a user lane", "one of its role", "a product lane's");
             }
         }

@@ -1,7 +1,7 @@
 //! Folding entries of a product lane: every change and posting into its cell, then the cells' place
 //! in the journal.
 
-use super::{Products, change, end, register, reserve};
+use super::{Products, change, end, register, reserve, returned};
 use crate::{
     Broken,
     cells::{Moment, check_opened},
@@ -48,6 +48,7 @@ fn apply(
         Change::HoldOpened(change) => reserve::evolve(products, now, change),
         Change::HoldEnded(change) => end::evolve(products, now, change),
         Change::OutcomeStored(change) => idempotency::evolve(&mut products.outcomes, now, change),
+        Change::LinesReturned(change) => returned::evolve(entry, change),
         Change::UserRegistered(_)
         | Change::CartChanged(_)
         | Change::OrderPlaced(_)
@@ -94,7 +95,9 @@ pub(super) fn footprint(lane: u16, entry: &Entry, keys: &mut Vec<Key>) {
         | Change::OrderReserved(_)
         | Change::OrderEnded(_)
         | Change::AskerJoined(_)
-        | Change::LinesRefunded(_) => None,
+        | Change::LinesRefunded(_)
+        // Its products are those of the postings.
+        | Change::LinesReturned(_) => None,
     }));
     // All accounts of a product lane are a product's: both postings of a transfer name it.
     let mut last = None;

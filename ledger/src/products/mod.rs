@@ -12,6 +12,7 @@ mod register;
 mod release;
 mod reserve;
 mod restock;
+mod returned;
 mod settle;
 mod state;
 
@@ -21,8 +22,8 @@ use crate::{
     idempotency::{Head, Stored},
 };
 use jupan_schemas::{
-    Code, CommandId, Entry, Micros, OrderId, ProductCommand, ProductId, ProductMessage,
-    ProductPayload, Role, SystemBalance, ToProducts, Verdict,
+    CommandId, Entry, Micros, OrderId, Outcome, ProductCommand, ProductId, ProductMessage,
+    ProductPayload, Role, SystemBalance, ToProducts,
     rows::{Key, Row},
 };
 use state::{Hold, Product};
@@ -52,7 +53,7 @@ impl Products {
     ) -> Result<Decision, Broken> {
         let (head, command) = (Head::from(asked), &asked.command);
         if let Err(code) = head.check(at) {
-            return Ok(head.refuse(code));
+            return Ok(head.refuse(Outcome::of(code)));
         }
         if let Some(decision) = head.known(self.outcomes.find(asked.command_id)?, at) {
             return Ok(decision);
@@ -71,8 +72,7 @@ impl Products {
             ToProducts::Reserve(told) => reserve::decide(self, rules, message.lane, told),
             ToProducts::Settle(told) => settle::decide(self, message.lane, told),
             ToProducts::Release(told) => release::decide(self, message.lane, told),
-            // Only a refund sends it, and nothing is refunded yet.
-            ToProducts::Return(_) => Ok(Decision::nothing(Verdict::Ignored, Code::Unsupported)),
+            ToProducts::Return(told) => returned::decide(self, rules, told),
         }
     }
 }
@@ -106,7 +106,9 @@ impl Core for Products {
                 // The hold names its products; `retain_missing` asks for them.
                 ToProducts::Settle(told) => keys.push(Key::Hold(told.order_id, self.lane)),
                 ToProducts::Release(told) => keys.push(Key::Hold(told.order_id, self.lane)),
-                ToProducts::Return(_) => {}
+                ToProducts::Return(told) => {
+                    keys.extend(told.lines.iter().map(|line| Key::Product(line.product_id)));
+                }
             },
         }
     }

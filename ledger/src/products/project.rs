@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{Broken, Event, idempotency::Stored};
 use jupan_schemas::{
-    Change, Entry, HoldEnded, Micros, Money, OrderId, PricedLine, ProductId, Sale,
+    Change, Entry, HoldEnded, LinesReturned, Micros, Money, OrderId, PricedLine, ProductId, Sale,
+    Units,
     rows::{AsOf, HoldRow, Key, ProductRow, Row},
 };
 
@@ -95,19 +96,27 @@ impl Hold {
     }
 }
 
-/// One sale for each line of a hold that was settled.
+/// One sale for each line of a hold that was settled, and for each line that came back.
 pub(super) fn events(products: &Products, entry: &Entry) -> Vec<Event> {
-    let settled = entry.changes.iter().filter_map(|change| match change {
-        Change::HoldEnded(HoldEnded { order_id, sold_at: Some(sold_at), .. }) => {
-            Some((*order_id, *sold_at, products.holds.peek(*order_id)?.0))
+    let mut sales = Vec::new();
+    for change in &entry.changes {
+        match change {
+            Change::HoldEnded(HoldEnded { order_id, sold_at: Some(sold_at), .. }) => {
+                let Some((hold, _)) = products.holds.peek(*order_id) else { continue };
+                let sold = |line| sale(products.lane, entry, *order_id, *sold_at, line);
+                sales.extend(hold.lines.iter().map(sold));
+            }
+            Change::LinesReturned(LinesReturned { order_id, lines, sold_at }) => {
+                let returned = |line| {
+                    let sale = sale(products.lane, entry, *order_id, *sold_at, line);
+                    Sale { units: Units(-sale.units.0), amount: Money(-sale.amount.0), ..sale }
+                };
+                sales.extend(lines.iter().map(returned));
+            }
+            _ => {}
         }
-        _ => None,
-    });
-    let sales = settled.flat_map(|(order_id, sold_at, hold)| {
-        let sale = move |line| sale(products.lane, entry, order_id, sold_at, line);
-        hold.lines.iter().map(sale)
-    });
-    sales.map(Event::Sale).collect()
+    }
+    sales.into_iter().map(Event::Sale).collect()
 }
 
 fn sale(lane: u16, entry: &Entry, order_id: OrderId, sold_at: Micros, line: &PricedLine) -> Sale {
@@ -117,7 +126,7 @@ fn sale(lane: u16, entry: &Entry, order_id: OrderId, sold_at: Micros, line: &Pri
         product_id,
         order_id: order_id.to_string(),
         units: line.quantity,
-        // Folding the end of the hold has checked that it can be counted.
+        // The decision, or folding the end of the hold, has checked that it can be counted.
         amount: line.price.checked_times(line.quantity).unwrap_or(Money(i64::MAX)),
         sold_at,
         stamp: entry.stamp,

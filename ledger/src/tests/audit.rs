@@ -4,9 +4,10 @@
 use super::shop::{Lane, Shop};
 use crate::Core;
 use jupan_schemas::{
-    Account, Answer, Asker, Change, Code, CommandId, Entry, HoldEnd, Micros, Money, OrderEnded,
-    OrderId, OrderPlaced, OrderStatus, PricedLine, ProductId, Verdict,
-    rows::{Key, Row},
+    Account, Answer, Asker, CartChanged, Change, Code, CommandId, Entry, HoldEnd, Line,
+    LinesRefunded, Micros, Money, OrderEnded, OrderId, OrderPlaced, OrderStatus, PricedLine,
+    ProductId, UserId, Verdict,
+    rows::{Key, OrderRow, Row},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,12 @@ struct Books {
     askers: BTreeMap<OrderId, Vec<Asker>>,
     open_holds: BTreeSet<(OrderId, u16)>,
     sold: BTreeMap<ProductId, i64>,
+    returned: BTreeMap<ProductId, i64>,
+    /// What was given back, in units of each order's products and in money.
+    refunded: BTreeMap<OrderId, (BTreeMap<ProductId, i64>, i64)>,
+    /// Orders whose payment is due.
+    payable: BTreeSet<OrderId>,
+    carts: BTreeMap<UserId, Vec<Line>>,
     /// The one outcome of each command, as everybody was told who asked.
     told: BTreeMap<CommandId, Vec<Answer>>,
     /// Since when it counts.
@@ -60,6 +67,11 @@ pub(super) fn audit_at_rest(shop: &Shop) {
         *bought.entry(line.product_id).or_default() += line.quantity.0;
     }
     assert_eq!(bought, books.sold, "units sold are the units of orders that succeeded");
+    let mut given_back: BTreeMap<ProductId, i64> = BTreeMap::new();
+    for (product, units) in books.refunded.values().flat_map(|(lines, _)| lines) {
+        *given_back.entry(*product).or_default() += units;
+    }
+    assert_eq!(given_back, books.returned, "units returned are the units refunded");
     for ((account, product), balance) in &books.balances {
         assert!(*account != Account::Reserved || *balance == 0, "reserved of {product}");
     }
@@ -81,6 +93,8 @@ fn check_state(shop: &Shop) {
         match (key, row) {
             (Key::User(id), Row::User(row)) => {
                 assert_eq!(row.balance.0, balance(Account::Wallet, id.0), "wallet of {id}");
+                let cart = books.carts.get(&id).cloned().unwrap_or_default();
+                assert_eq!(row.cart, cart, "cart of {id}");
             }
             (Key::Product(id), Row::Product(row)) => {
                 assert_eq!(-row.supply.0, balance(Account::Supply, id.0), "supply of {id}");
@@ -93,6 +107,9 @@ fn check_state(shop: &Shop) {
                 let waits = !row.awaits.is_empty() || !row.askers.is_empty();
                 assert!(is_pending || !waits, "{id} has ended, and waits for nobody");
                 let lane = &shop.users[usize::from(row.lane)];
+                let is_payable = is_pending && books.payable.contains(&id);
+                assert_eq!(row.payment_due.is_some(), is_payable, "payment of {id}");
+                check_refunds(&books, id, &row);
                 let deadline = is_pending.then_some(&row.deadline);
                 assert_eq!(lane.deadlines.get(&id), deadline, "timer of {id}");
             }
@@ -101,15 +118,29 @@ fn check_state(shop: &Shop) {
     }
 }
 
-/// Wallets hold what was charged and not paid.
+/// An order's lines say what was given back of them.
+fn check_refunds(books: &Books, id: OrderId, row: &OrderRow) {
+    let refunded = books.refunded.get(&id).map(|(lines, _)| lines);
+    for line in &row.lines {
+        let units = refunded.and_then(|lines| lines.get(&line.product_id));
+        assert_eq!(line.refunded.0, units.copied().unwrap_or(0), "refunds of {id}");
+        assert!(line.refunded <= line.quantity, "{id} gives back what it sold");
+    }
+    let is_all = row.lines.iter().all(|line| line.refunded == line.quantity);
+    assert_eq!(row.status == OrderStatus::Refunded, is_all, "{id}");
+}
+
+/// Wallets hold what was charged, and what of it was paid and not given back.
 fn check_money(books: &Books) {
     let sum = |account| {
         let of = books.balances.iter().filter(|((a, _), _)| *a == account);
         of.map(|(_, balance)| i128::from(*balance)).sum::<i128>()
     };
     let (charged, paid) = (-sum(Account::Funding), sum(Account::Revenue));
-    assert_eq!(sum(Account::Wallet), charged - paid, "wallets = charges - payments");
-    assert_eq!(-books.paid.values().map(|delta| i128::from(*delta)).sum::<i128>(), paid);
+    assert_eq!(sum(Account::Wallet), charged - paid, "wallets = charges + refunds - payments");
+    let payments = -books.paid.values().map(|delta| i128::from(*delta)).sum::<i128>();
+    let refunds = books.refunded.values().map(|(_, money)| i128::from(*money)).sum::<i128>();
+    assert_eq!(payments - refunds, paid);
 }
 
 /// One outcome a command, and one answer an asker.
@@ -227,12 +258,22 @@ impl Books {
                 let lines = self.priced.entry(reserved.order_id).or_default();
                 lines.extend_from_slice(&reserved.lines);
             }
+            Change::OrderReserved(reserved) => {
+                assert!(self.payable.insert(reserved.order_id), "payable once");
+                self.all_are_told(entry, reserved.order_id, Code::Ok);
+            }
+            Change::CartChanged(changed) => self.cart(entry, changed),
+            Change::LinesRefunded(refunded) => self.refund(entry, refunded),
+            Change::LinesReturned(returned) => {
+                for line in &returned.lines {
+                    *self.returned.entry(line.product_id).or_default() += line.quantity.0;
+                }
+            }
             Change::OrderEnded(ended) => {
                 let at = entry.input.expect("of an input").at;
                 let before = self.ended.insert(ended.order_id, (ended.clone(), at));
                 assert_eq!(before, None, "ended once");
-                let told: Vec<Asker> = entry.answers.iter().map(|answer| answer.asker).collect();
-                assert_eq!(Some(&told), self.askers.get(&ended.order_id), "all are told");
+                self.all_are_told(entry, ended.order_id, ended.code);
                 let wallet = entry.postings.iter().filter(|p| p.account == Account::Wallet);
                 let paid = wallet.map(|posting| posting.delta).sum::<i64>();
                 assert!(paid <= 0 && (paid == 0 || ended.status == OrderStatus::Success));
@@ -250,6 +291,57 @@ impl Books {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Everybody who waits for an order gets its first outcome, and nobody a second one.
+    fn all_are_told(&mut self, entry: &Entry, id: OrderId, code: Code) {
+        let command = id.command().expect("an order id");
+        let told = entry.answers.iter().filter(|answer| answer.command_id == command);
+        let (told, codes): (Vec<Asker>, BTreeSet<Code>) =
+            told.map(|answer| (answer.asker, answer.outcome.code)).unzip();
+        assert!(codes.iter().all(|told| *told == code), "{id}: {codes:?}");
+        assert_eq!(Some(told), self.askers.insert(id, Vec::new()), "all are told of {id}");
+    }
+
+    /// A cart around an order: its lines leave with it, and come back when it fails.
+    fn cart(&mut self, entry: &Entry, changed: &CartChanged) {
+        let cart = self.carts.insert(changed.user_id, changed.lines.clone()).unwrap_or_default();
+        let units = |lines: &[Line]| -> BTreeMap<ProductId, i64> {
+            lines.iter().map(|line| (line.product_id, line.quantity.0)).collect()
+        };
+        assert_eq!(units(&changed.lines).len(), changed.lines.len(), "each product once");
+        let order = entry.changes.iter().find_map(|change| match change {
+            Change::OrderPlaced(placed) => Some((placed.order_id, -1)),
+            Change::OrderEnded(ended) => Some((ended.order_id, 1)),
+            _ => None,
+        });
+        let Some((id, sign)) = order else { return };
+        let placed = &self.placed[&id];
+        assert!(placed.from_cart, "only an order from the cart touches it");
+        let mut expected = units(&cart);
+        for line in &placed.lines {
+            *expected.entry(line.product_id).or_default() += sign * line.quantity.0;
+        }
+        expected.retain(|_, units| *units != 0);
+        assert_eq!(units(&changed.lines), expected, "cart around order {id}");
+    }
+
+    fn refund(&mut self, entry: &Entry, refunded: &LinesRefunded) {
+        let id = refunded.order_id;
+        assert_eq!(self.ended[&id].0.status, OrderStatus::Success, "{id} was paid");
+        let price = |product| {
+            let line = self.priced[&id].iter().find(|line| line.product_id == product);
+            line.expect("a line of the order").price.0
+        };
+        let worth: i64 =
+            refunded.lines.iter().map(|line| price(line.product_id) * line.quantity.0).sum();
+        let wallet = entry.postings.iter().filter(|p| p.account == Account::Wallet);
+        assert_eq!(wallet.map(|p| p.delta).sum::<i64>(), worth, "{id} gives back its worth");
+        let (lines, money) = self.refunded.entry(id).or_default();
+        *money += worth;
+        for line in &refunded.lines {
+            *lines.entry(line.product_id).or_default() += line.quantity.0;
         }
     }
 }

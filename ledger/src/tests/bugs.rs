@@ -281,3 +281,145 @@ fn two_refusals_end_an_order_once() {
         ",
     );
 }
+
+/// A cart knows no stock: what sold out since it was filled is refused, and nothing of it is bought.
+#[test]
+fn ve_1738_stale_cart_buys_sold_out() {
+    check(
+        "
+        user 1
+        user 2
+        charge 1 1000
+        charge 2 1000
+        product 7 price 100 stock 1
+        product 8 price 100 stock 5
+        add 1 7x1
+        add 1 8x1
+        order a user 2 7x1                  -> PENDING
+        deliver
+        order b user 1 cart                 -> PENDING
+        deliver
+        status b                            -> FAILED OUT_OF_STOCK of 7 0
+        stock 8                             -> 5 0 0
+        cart 1                              -> 7x1, 8x1
+        wallet 1                            -> 1000
+        ",
+    );
+}
+
+/// The hold and the right to pay end together: whichever input comes first decides for both.
+#[test]
+fn sa_15246_pay_outlives_hold() {
+    check(
+        "
+        user 1
+        charge 1 1000
+        product 7 price 100 stock 1
+        order a user 1 later 7x1            -> PENDING
+        deliver
+        wait 15m
+        expire a                            -> ACCEPTED EXPIRED
+        deliver
+        stock 7                             -> 1 0 0
+        pay a                               -> ORDER_EXPIRED
+        wallet 1                            -> 1000
+        stock 7                             -> 1 0 0
+        ",
+    );
+}
+
+#[test]
+fn bl_195_bulk_hold_cannot_commit() {
+    let products: String = (1..=40).map(|id| format!("product {id} price 10 stock 3\n")).collect();
+    let lines: String = (1..=40).map(|id| format!(" {id}x3")).collect();
+    check(&format!(
+        "
+        user 1
+        charge 1 10000
+        {products}
+        order a user 1 later {lines}        -> PENDING
+        deliver
+        stock 1                             -> 0 3 0
+        pay a                               -> OK
+        deliver
+        status a                            -> SUCCESS 1200
+        stock 1                             -> 0 0 3
+        stock 40                            -> 0 0 3
+        holds                               -> 0
+        ",
+    ));
+}
+
+#[test]
+fn bl_315_double_refund() {
+    check(
+        "
+        user 1
+        charge 1 1000
+        product 7 price 100 stock 5
+        order a user 1 7x2                  -> PENDING
+        deliver
+        refund a key=r1                     -> OK
+        refund a key=r2                     -> REFUND_EXCEEDS
+        refund a key=r1                     -> again OK
+        deliver
+        wallet 1                            -> 1000
+        stock 7                             -> 5 0 0
+        ",
+    );
+}
+
+#[test]
+fn ve_868_repeated_partial_refund() {
+    check(
+        "
+        user 1
+        charge 1 1000
+        product 7 price 100 stock 5
+        order a user 1 7x5                  -> PENDING
+        deliver
+        refund a 7x2                        -> OK
+        refund a 7x3                        -> OK
+        refund a 7x1                        -> REFUND_EXCEEDS of 7
+        status a                            -> REFUNDED 500
+        wallet 1                            -> 1000
+        ",
+    );
+}
+
+/// What was not paid, or cost nothing, gives no money back.
+#[test]
+fn ve_4013_refund_not_due() {
+    check(
+        "
+        user 1
+        charge 1 1000
+        product 7 price 100 stock 5
+        product 9 price 0 stock 5
+        order a user 1 later 7x2            -> PENDING
+        deliver
+        refund a                            -> ORDER_NOT_PAID
+        order b user 1 9x5                  -> PENDING
+        deliver
+        refund b                            -> OK
+        deliver
+        status b                            -> REFUNDED 0
+        stock 9                             -> 5 0 0
+        statement 1                         -> Charge 1000 = 1000
+        ",
+    );
+}
+
+/// Before its first entry a wallet holds nothing, and says so.
+#[test]
+fn tb_2045_no_zero_opening_balance() {
+    check(
+        "
+        user 1
+        wallet 1                            -> 0
+        statement 1                         ->
+        charge 1 5                          -> OK 5
+        statement 1                         -> Charge 5 = 5
+        ",
+    );
+}

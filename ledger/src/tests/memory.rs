@@ -8,9 +8,9 @@ use super::{
 use crate::{Asked, Broken, Core, Rules, products, users};
 use jupan_schemas::{
     Account, CartChanged, Change, ChargeBalance, Code, CommandId, Entry, Envelope, Fingerprint,
-    Line, Message, Micros, Money, Opened, OrderId, Posting, PricedLine, ProductId, Refused,
-    Reserve, Reserved, Role, Settle, Stamp, SystemBalance, Units, UserCommand, UserId, UserPayload,
-    Verdict,
+    Line, LinesRefunded, Message, Micros, Money, Opened, OrderId, OrderReserved, Posting,
+    PricedLine, ProductId, Refused, Reserve, Reserved, Role, Settle, Stamp, SystemBalance, Units,
+    UserCommand, UserId, UserPayload, Verdict,
     rows::{Key, Row},
 };
 
@@ -120,10 +120,11 @@ fn evolve_finds_changes_that_do_not_belong() {
     assert_eq!(what(tampered(users, |e| e.changes = foreign.clone())), "a product lane's change");
     let foreign = users.journal.last().expect("an order").changes.clone();
     assert_eq!(what(tampered(products, |e| e.changes = foreign.clone())), "a user lane's change");
-    let cart = CartChanged { user_id: UserId(1), lines: Vec::new() };
+    let line = Line { product_id: ProductId(7), quantity: Units::ZERO };
+    let cart = CartChanged { user_id: UserId(1), lines: vec![line] };
     assert_eq!(
         what(tampered(users, |entry| entry.changes = vec![Change::CartChanged(cart.clone())])),
-        "a change of a newer version of the shop"
+        "a line without units"
     );
     let registered = users.journal[0].changes.clone();
     assert_eq!(what(tampered(users, |e| e.changes = registered.clone())), "exists already");
@@ -151,6 +152,69 @@ fn an_order_ends_once_and_with_what_it_costs() {
     assert_eq!(what(tampered(lane, twice)), "it ends, but is not pending");
     let again = |entry: &mut Entry| entry.changes.insert(0, entry.changes[0].clone());
     assert_eq!(what(tampered(lane, again)), "a lane has reserved that it does not wait for");
+}
+
+#[test]
+fn a_cart_goes_with_its_order_and_comes_back_with_its_failure() {
+    let cart = |change: &Change| matches!(change, Change::CartChanged(_));
+    let begun = shop("user 1\nadd 1 7x2\norder a user 1 cart");
+    let lane = &begun.users[0];
+    assert_eq!(tampered(lane, |_| {}), Ok(()));
+    assert_eq!(
+        what(tampered(lane, |entry| entry.changes.retain(|change| !cart(change)))),
+        "placed from the cart, but the cart stays, or goes for another order"
+    );
+    let failed = shop("user 1\nadd 1 7x2\norder a user 1 cart\ncancel a");
+    assert_eq!(
+        what(tampered(&failed.users[0], |entry| entry.changes.retain(|change| !cart(change)))),
+        "it fails without its cart, or takes the cart without failing"
+    );
+}
+
+#[test]
+fn a_payable_order_is_held_and_paid_later() {
+    let payable = |entry: &mut Entry| {
+        let reserved = OrderReserved { order_id: order(), payment_due: Micros(1) };
+        entry.changes.push(Change::OrderReserved(reserved));
+    };
+    let expected = "becomes payable, but is not held, or not to be paid later";
+    let now = shop(BEGUN);
+    assert_eq!(what(tampered(&now.users[0], payable)), expected);
+    let later = shop(&BEGUN.replace("user 1 7x2", "user 1 later 7x2"));
+    assert_eq!(what(tampered(&later.users[0], payable)), expected);
+    let twice = shop(&format!("{}deliver users", BEGUN.replace("user 1 7x2", "user 1 later 7x2")));
+    assert_eq!(what(tampered(&twice.users[0], payable)), expected);
+    assert_eq!(tampered(&twice.users[0], |_| {}), Ok(()));
+}
+
+#[test]
+fn a_refund_is_of_what_was_sold() {
+    let shop = shop(&format!("{BEGUN}deliver\nrefund a 7x1\ndeliver"));
+    let (users, products) = (&shop.users[0], &shop.products[0]);
+    let tamper = |entry: &mut Entry, change: fn(&mut LinesRefunded)| {
+        for known in &mut entry.changes {
+            if let Change::LinesRefunded(refunded) = known {
+                change(refunded);
+            }
+        }
+    };
+    assert_eq!(tampered(users, |_| {}), Ok(()));
+    type Refund = fn(&mut LinesRefunded);
+    let cases: [(&str, Refund); 4] = [
+        ("gives back more units than are left, or none", |r| r.lines[0].quantity = Units(3)),
+        ("gives back a product that it does not have", |r| r.lines[0].product_id = ProductId(8)),
+        ("gives back other money than its lines are worth", |r| r.lines[0].quantity = Units(2)),
+        ("gives back other money than its lines are worth", |r| {
+            r.status = jupan_schemas::OrderStatus::Refunded;
+        }),
+    ];
+    for (expected, change) in cases {
+        assert_eq!(what(tampered(users, |entry| tamper(entry, change))), expected);
+    }
+    let unpaid = |entry: &mut Entry| entry.postings.clear();
+    assert_eq!(what(tampered(users, unpaid)), "gives back other money than its lines are worth");
+    assert_eq!(tampered(products, |_| {}), Ok(()));
+    assert_eq!(what(tampered(products, unpaid)), "gives back other units than its entry moves");
 }
 
 fn message<P>(payload: P) -> Envelope<P> {

@@ -3,8 +3,10 @@
 
 mod audit;
 mod bugs;
+mod carts;
 mod edges;
 mod idempotency;
+mod later;
 mod memory;
 mod orders;
 mod properties;

@@ -4,9 +4,9 @@
 use super::{audit, shop::Shop};
 use crate::Rules;
 use jupan_schemas::{
-    ChangeProduct, ChargeBalance, Line, Micros, Money, OrderId, PayOrder, Payment, PlaceOrder,
-    ProductCommand, ProductId, ProductPayload, RegisterProduct, RegisterUser, Restock, Units,
-    UserCommand, UserId, UserPayload,
+    AddToCart, CancelOrder, ChangeProduct, ChargeBalance, Line, Micros, Money, OrderId, PayOrder,
+    Payment, PlaceOrder, ProductCommand, ProductId, ProductPayload, RefundOrder, RegisterProduct,
+    RegisterUser, RemoveFromCart, Restock, Units, UserCommand, UserId, UserPayload,
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -14,6 +14,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 enum Op {
     User(Envelope, UserPayload),
     Product(Envelope, ProductPayload),
+    /// About one of the orders, mostly by its own user.
+    OfOrder(Envelope, usize, bool, Wish),
     /// The same command once more, from another asker.
     Again(usize, u32),
     Deliver(usize),
@@ -58,18 +60,43 @@ fn stock() -> impl Strategy<Value = Units> {
     prop_oneof![9 => 1..9_i64, 1 => select(edges)].prop_map(Units)
 }
 
+fn line() -> impl Strategy<Value = Line> {
+    (1..6_u64, quantity()).prop_map(|(id, quantity)| Line { product_id: ProductId(id), quantity })
+}
+
 fn user_payload() -> impl Strategy<Value = UserPayload> {
-    let line = (1..6_u64, quantity())
-        .prop_map(|(id, quantity)| Line { product_id: ProductId(id), quantity });
-    let place = |items| PlaceOrder { items, from_cart: false, payment: Payment::Now };
+    let payment = || select(vec![Payment::Now, Payment::Later]);
+    let place = |(items, payment)| PlaceOrder { items, from_cart: false, payment };
+    let cart = |payment| PlaceOrder { items: Vec::new(), from_cart: true, payment };
     let amount = prop_oneof![9 => 1..2_000_i64, 1 => select(vec![-1, 0, 10_000_000, i64::MAX])];
     let kim = || RegisterUser { name: "Kim".to_owned(), email: "a@b".to_owned() };
-    let pay = || PayOrder { order_id: OrderId::of(UserId(1), "1") };
+    let add = |Line { product_id, quantity }| AddToCart { product_id, quantity };
+    let remove = |(id, quantity)| RemoveFromCart { product_id: ProductId(id), quantity };
     prop_oneof![
         2 => Just(UserPayload::RegisterUser(kim())),
         3 => amount.prop_map(|a| UserPayload::ChargeBalance(ChargeBalance { amount: Money(a) })),
-        9 => vec(line, 0..5).prop_map(move |items| UserPayload::PlaceOrder(place(items))),
-        1 => Just(UserPayload::PayOrder(pay())),
+        9 => (vec(line(), 0..5), payment())
+            .prop_map(move |order| UserPayload::PlaceOrder(place(order))),
+        5 => line().prop_map(move |line| UserPayload::AddToCart(add(line))),
+        1 => (1..6_u64, proptest::option::of(quantity()))
+            .prop_map(move |line| UserPayload::RemoveFromCart(remove(line))),
+        4 => payment().prop_map(move |payment| UserPayload::PlaceOrder(cart(payment))),
+    ]
+}
+
+/// What can be wished about an order that is there.
+#[derive(Clone, Debug)]
+enum Wish {
+    Pay,
+    Cancel,
+    Refund(Vec<Line>),
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    prop_oneof![
+        3 => Just(Wish::Pay),
+        1 => Just(Wish::Cancel),
+        2 => vec(line(), 0..3).prop_map(Wish::Refund),
     ]
 }
 
@@ -87,6 +114,8 @@ fn op() -> impl Strategy<Value = Op> {
     let waits = vec![Micros::MINUTE, 14 * Micros::MINUTE, 16 * Micros::MINUTE, 16 * Micros::DAY];
     prop_oneof![
         16 => (envelope(), user_payload()).prop_map(|(e, p)| Op::User(e, p)),
+        8 => (envelope(), any::<usize>(), proptest::bool::weighted(0.95), wish())
+            .prop_map(|(e, i, is_own, wish)| Op::OfOrder(e, i, is_own, wish)),
         8 => (envelope(), product_payload()).prop_map(|(e, p)| Op::Product(e, p)),
         4 => (any::<usize>(), 0..12_u32).prop_map(|(i, reply_to)| Op::Again(i, reply_to)),
         24 => any::<usize>().prop_map(Op::Deliver),
@@ -170,16 +199,38 @@ impl Told {
         }
     }
 
+    /// The ids of all orders that were wished for, or would have been.
+    fn orders(&self) -> Vec<OrderId> {
+        let is_order = |command: &&UserCommand| {
+            matches!(command.payload, UserPayload::PlaceOrder(_)) || command.key == "100"
+        };
+        let orders = self.users.iter().filter(is_order);
+        orders.map(|command| OrderId::of(command.user_id, &command.key)).collect()
+    }
+
+    fn of_order(&mut self, envelope: &Envelope, i: usize, is_own: bool, wish: Wish) {
+        let orders = self.orders();
+        let order_id = orders[i % orders.len()];
+        let owner = order_id.user().expect("an order id").0;
+        let id = if is_own { owner } else { envelope.id };
+        let payload = match wish {
+            Wish::Pay => UserPayload::PayOrder(PayOrder { order_id }),
+            Wish::Cancel => UserPayload::CancelOrder(CancelOrder { order_id }),
+            Wish::Refund(items) => UserPayload::RefundOrder(RefundOrder { order_id, items }),
+        };
+        self.user(&Envelope { id, ..envelope.clone() }, payload);
+    }
+
     fn ring(&mut self, i: usize) {
-        let ids = self.users.iter().map(|command| OrderId::of(command.user_id, &command.key));
-        let ids: Vec<OrderId> = ids.collect();
-        self.shop.ring(ids[i % ids.len()]);
+        let orders = self.orders();
+        self.shop.ring(orders[i % orders.len()]);
     }
 
     fn run(&mut self, op: Op) {
         match op {
             Op::User(envelope, payload) => self.user(&envelope, payload),
             Op::Product(envelope, payload) => self.product(&envelope, payload),
+            Op::OfOrder(envelope, i, is_own, wish) => self.of_order(&envelope, i, is_own, wish),
             Op::Again(i, reply_to) => self.again(i, reply_to),
             Op::Deliver(i) => {
                 let pairs = self.shop.pairs();

@@ -72,31 +72,6 @@ fn products() {
     );
 }
 
-/// Refused, but without taking the key: a later version may do them.
-#[test]
-fn what_this_version_does_not_do() {
-    check(
-        "
-        user 1
-        charge 1 100
-        product 7 price 1 stock 5
-        unsupported add user 1 key=k        -> UNSUPPORTED
-        unsupported remove user 1 key=k     -> UNSUPPORTED
-        unsupported pay user 1 key=k        -> UNSUPPORTED
-        unsupported cancel user 1 key=k     -> UNSUPPORTED
-        unsupported refund user 1 key=k     -> UNSUPPORTED
-        order a user 1 cart key=k           -> UNSUPPORTED
-        order a user 1 later 7x1 key=k      -> UNSUPPORTED
-        status a                            -> none
-        order a user 1 7x1 key=k            -> PENDING
-        deliver
-        return a                            -> IGNORED UNSUPPORTED
-        stock 7                             -> 4 0 1
-        unsupported add user 1 key=k        -> IDEMPOTENCY_KEY_REUSED
-        ",
-    );
-}
-
 #[test]
 fn times() {
     check(

@@ -4,10 +4,12 @@
 //! ```text
 //! user 1 · charge 1 500 · product 7 price 100 stock 3 · change 7 price=200 · restock 7 5
 //! order a user 1 7x2 9x1     a PlaceOrder; `a` names the order from here on
-//! unsupported pay user 1     any of the commands that are refused
+//! order b user 1 later cart  from the cart, to be paid later
+//! pay a · cancel a · refund a · refund a 7x1       by=2: another user asks
+//! add 1 7x2 · remove 1 7 · remove 1 7x1 · cart 1
 //! deliver · deliver products · deliver users        all messages, or one hop
-//! wait 15m · expire a · release a · return a · rest · trim · restart
-//! wallet 1 · stock 7 · status a · history a · told a · feed a · sales 7 · statement 1 · holds
+//! wait 15m · expire a · release a · rest · trim · restart
+//! wallet 1 · stock 7 · status a · due a · refunded a · history a · told a · feed a · sales 7 · statement 1 · holds
 //! ```
 //! Commands take `key=`, `reply=` (or `reply=none`), `made=-15d` (createdAt) and `occurred=-3d`.
 
@@ -17,7 +19,7 @@ use jupan_schemas::{
     AddToCart, CancelOrder, Change, ChangeProduct, ChargeBalance, Code, CommandId, Entry, Envelope,
     Line, Message, Micros, Money, OrderId, Outcome, PayOrder, Payment, PlaceOrder, ProductCommand,
     ProductId, ProductPayload, RefundOrder, RegisterProduct, RegisterUser, Release, RemoveFromCart,
-    Restock, Return, Role, Stamp, Units, UserCommand, UserId, UserPayload, Verdict, partition_of,
+    Restock, Role, Stamp, Units, UserCommand, UserId, UserPayload, Verdict, partition_of,
     rows::{Key, OrderRow, Row, StatementKind, StatementRow},
 };
 use std::collections::BTreeMap;
@@ -122,7 +124,8 @@ impl World {
     fn step(&mut self, step: &str) -> String {
         let words = Words::of(step);
         match words.words[0] {
-            "user" | "charge" | "order" | "unsupported" => self.user_command(&words),
+            "user" | "charge" | "order" | "add" | "remove" => self.user_command(&words),
+            "pay" | "cancel" | "refund" => self.user_command(&words),
             "product" | "change" | "restock" => self.product_command(&words),
             "deliver" | "wait" | "rest" | "trim" | "restart" => self.run(&words),
             "expire" => {
@@ -130,17 +133,21 @@ impl World {
                 verdict(&self.shop.ring(order))
             }
             "release" => self.inject(&words, |order_id| Message::Release(Release { order_id })),
-            "return" => self.inject(&words, |order_id| {
-                Message::Return(Return { order_id, lines: Vec::new(), sold_at: Micros(0) })
-            }),
             _ => self.read(&words),
         }
     }
 
     fn user_command(&mut self, words: &Words<'_>) -> String {
         let kind = words.words[0];
-        let user: u64 = words.number(if matches!(kind, "user" | "charge") { 1 } else { 3 });
         let label = words.words[1];
+        let user: u64 = match kind {
+            "order" => words.number(3),
+            "pay" | "cancel" | "refund" => words.options.get("by").map_or_else(
+                || self.orders[label].user().expect("an order id").0,
+                |by| by.parse().expect("a user"),
+            ),
+            _ => words.number(1),
+        };
         let default = if kind == "order" { label.to_owned() } else { self.made_up_key() };
         let key = words.options.get("key").map_or(default, |key| (*key).to_owned());
         if kind == "order" {
@@ -159,7 +166,17 @@ impl World {
                 from_cart: words.words.contains(&"cart"),
                 payment: if words.words.contains(&"later") { Payment::Later } else { Payment::Now },
             }),
-            _ => unsupported(label, OrderId::of(UserId(user), "a")),
+            "add" => {
+                let Line { product_id, quantity } = words.lines()[0];
+                UserPayload::AddToCart(AddToCart { product_id, quantity })
+            }
+            "remove" => UserPayload::RemoveFromCart(match words.lines().first() {
+                Some(line) => {
+                    RemoveFromCart { product_id: line.product_id, quantity: Some(line.quantity) }
+                }
+                None => RemoveFromCart { product_id: ProductId(words.number(2)), quantity: None },
+            }),
+            _ => order_payload(kind, self.orders[label], words.lines()),
         };
         let now = self.shop.now;
         let command = UserCommand {
@@ -282,6 +299,22 @@ impl World {
             "told" => self.told(what),
             "feed" => self.feed(self.orders[what]),
             "sales" => self.sales(words.number(1)),
+            "cart" => match self.row(Role::Users, words.number(1)) {
+                Some(Row::User(row)) => {
+                    let line = |line: &Line| format!("{}x{}", line.product_id, line.quantity);
+                    join(row.cart.iter().map(line))
+                }
+                _ => "none".to_owned(),
+            },
+            "refunded" => {
+                let order = self.order(self.orders[what]).expect("the order exists");
+                join(order.lines.iter().map(|line| line.refunded.to_string()))
+            }
+            "due" => {
+                let order = self.order(self.orders[what]).expect("the order exists");
+                let due = order.payment_due.map(|due| due.since(self.shop.now) / Micros::MINUTE);
+                due.map_or_else(|| "never".to_owned(), |minutes| format!("in {minutes}m"))
+            }
             "statement" => self.statement(UserId(words.number(1))),
             "holds" => {
                 let rows = self.shop.products.iter().flat_map(|lane| lane.view());
@@ -363,14 +396,11 @@ fn reply_to(words: &Words<'_>) -> Option<u32> {
     words.options.get("reply").map_or(Some(0), |text| text.parse().ok())
 }
 
-fn unsupported(name: &str, order_id: OrderId) -> UserPayload {
-    let product_id = ProductId(7);
-    match name {
-        "add" => UserPayload::AddToCart(AddToCart { product_id, quantity: Units(1) }),
-        "remove" => UserPayload::RemoveFromCart(RemoveFromCart { product_id, quantity: None }),
+fn order_payload(kind: &str, order_id: OrderId, items: Vec<Line>) -> UserPayload {
+    match kind {
         "pay" => UserPayload::PayOrder(PayOrder { order_id }),
         "cancel" => UserPayload::CancelOrder(CancelOrder { order_id }),
-        "refund" => UserPayload::RefundOrder(RefundOrder { order_id, items: Vec::new() }),
+        "refund" => UserPayload::RefundOrder(RefundOrder { order_id, items }),
         other => panic!("no such command: {other}"),
     }
 }

@@ -2,22 +2,23 @@
 //! all askers answered.
 
 use super::{
-    Users,
+    Users, cart,
     state::{self, Order},
 };
 use crate::{Broken, Decision, Rules, cells::Moment};
 use jupan_schemas::{
     Account, Answer, Change, Code, Entry, Message, Micros, Money, OrderEnded, OrderId, OrderStatus,
-    Outcome, Posting, Release, Settle, Verdict,
+    Outcome, Payment, Posting, Release, Settle, Verdict,
     rows::{HistoryLine, OrderLine},
 };
 
-/// FAILED: no money moves, and every product lane in it releases; one that holds nothing does
-/// nothing then. `lines` are the order's, with all prices that are known by now.
+/// FAILED: no money moves, every product lane in it releases (one that holds nothing does nothing
+/// then), and what came out of the cart is back in it. `lines` are the order's, with all prices
+/// that are known by now.
 pub(super) fn fail(
+    users: &Users,
     rules: &Rules,
-    order_id: OrderId,
-    order: &Order,
+    (order_id, order): (OrderId, &Order),
     lines: &[OrderLine],
     why: Outcome,
 ) -> Result<Decision, Broken> {
@@ -30,14 +31,15 @@ pub(super) fn fail(
         total_price: state::total(lines).unwrap_or(Money::ZERO),
     };
     let messages = order.lanes(rules.lanes).into_iter().map(release).collect();
-    end(order, ended, messages, Vec::new())
+    let mut decision = end(order, ended, messages, Vec::new())?;
+    decision.changes.extend(cart::put_back(users, order)?);
+    Ok(decision)
 }
 
 /// SUCCESS: the wallet has paid, and every product lane in it settles.
 pub(super) fn succeed(
     rules: &Rules,
-    order_id: OrderId,
-    order: &Order,
+    (order_id, order): (OrderId, &Order),
     total_price: Money,
     postings: Vec<Posting>,
     at: Micros,
@@ -56,18 +58,21 @@ fn end(
     messages: Vec<(u16, Message)>,
     postings: Vec<Posting>,
 ) -> Result<Decision, Broken> {
-    let id = ended.order_id;
-    let command_id = id.command().ok_or_else(|| Broken::about("order", id, "no order id"))?;
-    let outcome = outcome(&ended);
-    let answer = |asker: &_| Answer { command_id, asker: *asker, outcome };
     Ok(Decision {
         verdict: Verdict::Accepted,
         code: ended.code,
         postings,
         messages,
-        answers: order.askers.iter().map(answer).collect(),
+        answers: answers(ended.order_id, order, outcome(&ended))?,
         changes: vec![Change::OrderEnded(ended)],
     })
+}
+
+/// All who wait for the order get its first outcome. Nobody does where it had one before.
+pub(super) fn answers(id: OrderId, order: &Order, outcome: Outcome) -> Result<Vec<Answer>, Broken> {
+    let command_id = id.command().ok_or_else(|| Broken::about("order", id, "no order id"))?;
+    let answer = |asker: &_| Answer { command_id, asker: *asker, outcome };
+    Ok(order.askers.iter().map(answer).collect())
 }
 
 /// What all who ask for the order are told, now and later.
@@ -79,7 +84,14 @@ fn outcome(ended: &OrderEnded) -> Outcome {
 /// Checks an end against the order and the money that its entry moves.
 fn check_end(order: &Order, entry: &Entry, ended: &OrderEnded) -> Result<(), &'static str> {
     let is_success = ended.status == OrderStatus::Success;
-    let is_held = order.awaits.is_empty() && Some(ended.total_price) == state::total(&order.lines);
+    let is_payable = order.payment == Payment::Now || order.payment_due.is_some();
+    let is_held = is_payable
+        && order.awaits.is_empty()
+        && Some(ended.total_price) == state::total(&order.lines);
+    let is_put_back = entry
+        .changes
+        .iter()
+        .any(|change| matches!(change, Change::CartChanged(cart) if cart.user_id == order.user_id));
     let wallets = entry.postings.iter().filter(|posting| posting.account == Account::Wallet);
     let moved: i128 = wallets.map(|posting| i128::from(posting.delta)).sum();
     let cost = if is_success { i128::from(ended.total_price.0) } else { 0 };
@@ -89,6 +101,8 @@ fn check_end(order: &Order, entry: &Entry, ended: &OrderEnded) -> Result<(), &'s
         Err("it succeeds without what its lines need")
     } else if moved != -cost {
         Err("its end moves other money than it costs")
+    } else if is_put_back != (order.from_cart && !is_success) {
+        Err("it fails without its cart, or takes the cart without failing")
     } else {
         Ok(())
     }
@@ -113,7 +127,9 @@ pub(super) fn evolve(
     order.updated_at = now.at;
     order.awaits.clear();
     order.askers.clear();
-    order.outcome = Some(outcome(ended));
+    order.payment_due = None;
+    // An order that was to be paid later has told its first outcome when it became payable.
+    order.outcome.get_or_insert_with(|| outcome(ended));
     order.history.push(HistoryLine { status: ended.status, reason, at: now.at });
     Ok(())
 }

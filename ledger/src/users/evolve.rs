@@ -1,7 +1,7 @@
 //! Folding entries of a user lane: every change and posting into its cell, then the cells' place in
 //! the journal.
 
-use super::{Users, end, place, register, reserved};
+use super::{Users, cart, end, place, refund, register, reserved};
 use crate::{
     Broken,
     cells::{Moment, check_opened},
@@ -39,13 +39,14 @@ fn apply(users: &mut Users, entry: &Entry, now: &Moment, change: &Change) -> Res
         Change::LaneReserved(change) => reserved::evolve(users, now, change),
         Change::OrderEnded(change) => end::evolve(users, entry, now, change),
         Change::OutcomeStored(change) => idempotency::evolve(&mut users.outcomes, now, change),
-        Change::CartChanged(_) | Change::OrderReserved(_) | Change::LinesRefunded(_) => {
-            Err(Broken::about("entry", entry.sequence, "a change of a newer version of the shop"))
-        }
+        Change::CartChanged(change) => cart::evolve(users, now, change),
+        Change::OrderReserved(change) => reserved::evolve_payable(users, now, change),
+        Change::LinesRefunded(change) => refund::evolve(users, entry, now, change),
         Change::ProductRegistered(_)
         | Change::ProductChanged(_)
         | Change::HoldOpened(_)
-        | Change::HoldEnded(_) => {
+        | Change::HoldEnded(_)
+        | Change::LinesReturned(_) => {
             Err(Broken::about("entry", entry.sequence, "a product lane's change"))
         }
     }
@@ -85,7 +86,8 @@ pub(super) fn footprint(entry: &Entry, keys: &mut Vec<Key>) {
         | Change::ProductRegistered(_)
         | Change::ProductChanged(_)
         | Change::HoldOpened(_)
-        | Change::HoldEnded(_) => None,
+        | Change::HoldEnded(_)
+        | Change::LinesReturned(_) => None,
     }));
     let wallets = entry.postings.iter().filter(|posting| posting.account == Account::Wallet);
     keys.extend(wallets.map(|posting| Key::User(UserId(posting.owner))));

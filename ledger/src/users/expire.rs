@@ -18,7 +18,7 @@ pub(super) fn decide(
     match check(users.orders.find(told.order_id)?, at) {
         Some(order) => {
             let why = Outcome::of(Code::Expired);
-            end::fail(rules, told.order_id, order, &order.lines, why)
+            end::fail(users, rules, (told.order_id, order), &order.lines, why)
         }
         None => Ok(Decision::nothing(Verdict::Ignored, Code::Ok)),
     }

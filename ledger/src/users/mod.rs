@@ -4,12 +4,16 @@
 //! checked, what is decided, and how the change it makes is folded. `end` is what all ends of an
 //! order share.
 
+mod cancel;
+mod cart;
 mod charge;
 mod end;
 mod evolve;
 mod expire;
+mod pay;
 mod place;
 mod project;
+mod refund;
 mod refused;
 mod register;
 mod reserved;
@@ -18,11 +22,11 @@ mod state;
 use crate::{
     Asked, Broken, Core, Decision, Event, Rules,
     cells::{Cells, Turn},
-    idempotency::{Head, Ruling, Stored},
+    idempotency::{Head, Stored},
     postings::SystemAccount,
 };
 use jupan_schemas::{
-    Account, Code, CommandId, Entry, Micros, OrderId, Role, SystemBalance, ToUsers, UserCommand,
+    Account, CommandId, Entry, Micros, OrderId, Outcome, Role, SystemBalance, ToUsers, UserCommand,
     UserId, UserMessage, UserPayload,
     rows::{Key, Row},
 };
@@ -56,7 +60,7 @@ impl Users {
     ) -> Result<Decision, Broken> {
         let (head, command) = (Head::from(asked), &asked.command);
         if let Err(code) = head.check(at) {
-            return Ok(head.refuse(code));
+            return Ok(head.refuse(Outcome::of(code)));
         }
         // Any command with an order's key is a repetition of its PlaceOrder, or reuses its key.
         let order_id = OrderId::of(command.user_id, &command.key);
@@ -73,13 +77,18 @@ impl Users {
             UserPayload::PlaceOrder(wish) => {
                 place::decide(rules, &head, (id, order_id), user, wish, at)
             }
-            UserPayload::AddToCart(_)
-            | UserPayload::RemoveFromCart(_)
-            | UserPayload::PayOrder(_)
-            | UserPayload::CancelOrder(_)
-            | UserPayload::RefundOrder(_) => Ruling::refused(Code::Unsupported),
+            UserPayload::AddToCart(wish) => cart::decide_add(rules, id, user, wish),
+            UserPayload::RemoveFromCart(wish) => cart::decide_remove(id, user, wish),
+            UserPayload::PayOrder(wish) => pay::decide(self, rules, (id, wish.order_id), at)?,
+            UserPayload::CancelOrder(wish) => cancel::decide(self, rules, (id, wish.order_id))?,
+            UserPayload::RefundOrder(wish) => refund::decide(self, rules, id, wish)?,
         };
         Ok(head.conclude(ruling))
+    }
+
+    /// A user's order. Another user's is none, and may lie in another lane.
+    fn order_of(&self, user_id: UserId, id: OrderId) -> Result<Option<&Order>, Broken> {
+        if id.user() == Some(user_id) { self.orders.find(id) } else { Ok(None) }
     }
 
     fn decide_message(
@@ -118,7 +127,9 @@ impl Core for Users {
                 keys.push(Key::User(command.user_id));
                 keys.push(Key::Outcome(asked.command_id));
                 keys.push(Key::Order(OrderId::of(command.user_id, &command.key)));
-                keys.extend(named_order(&command.payload).map(Key::Order));
+                let named = named_order(&command.payload);
+                let own = named.filter(|id| id.user() == Some(command.user_id));
+                keys.extend(own.map(Key::Order));
             }
             // Refused for its id, before anything is looked up.
             Input::Command(_) => {}

@@ -1,7 +1,7 @@
 //! PlaceOrder: the order is PENDING, and each product lane concerned is asked to hold its lines.
 
 use super::{
-    Users,
+    Users, cart,
     state::{Order, User},
 };
 use crate::{
@@ -13,22 +13,23 @@ use crate::{
 use hashbrown::HashMap;
 use jupan_schemas::{
     Asker, AskerJoined, Change, Code, Entry, Line, Message, Micros, Money, OrderId, OrderPlaced,
-    OrderStatus, Outcome, Payment, PlaceOrder, ProductId, Reserve, Units, UserId, Verdict,
-    partition_of,
+    OrderStatus, Outcome, PlaceOrder, ProductId, Reserve, Units, UserId, Verdict, partition_of,
     rows::{HistoryLine, OrderLine},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The order's lines, or why there is no order.
 fn check(rules: &Rules, user: Option<&User>, wish: &PlaceOrder) -> Result<Vec<Line>, Outcome> {
-    if wish.from_cart || wish.payment != Payment::Now {
-        return Err(Outcome::of(Code::Unsupported));
+    let no_user = || Outcome::of(Code::UserNotFound);
+    if !wish.from_cart {
+        let lines = merge(rules, &wish.items)?;
+        return user.map(|_| lines).ok_or_else(no_user);
     }
-    let lines = merge(rules, &wish.items)?;
-    match user {
-        Some(_) => Ok(lines),
-        None => Err(Outcome::of(Code::UserNotFound)),
+    if !wish.items.is_empty() {
+        return Err(Outcome::of(Code::InvalidLines));
     }
+    let cart = &user.ok_or_else(no_user)?.cart;
+    if cart.is_empty() { Err(Outcome::of(Code::CartEmpty)) } else { merge(rules, cart) }
 }
 
 /// The same product twice is one line. Stops at the first item that no order may have, so that a
@@ -87,13 +88,16 @@ pub(super) fn decide(
         fingerprint: head.fingerprint,
         asker: head.asker,
     };
-    Ruling::Begun { changes: vec![Change::OrderPlaced(placed)], messages }
+    // What is in an order is in no cart: two orders never buy the same cart.
+    let emptied = wish.from_cart.then(|| cart::emptied(user_id));
+    let changes = [Change::OrderPlaced(placed)].into_iter().chain(emptied).collect();
+    Ruling::Begun { changes, messages }
 }
 
 /// The key has made an order: its first outcome again, or a place among those who wait for it.
 pub(super) fn again(head: &Head<'_>, order_id: OrderId, order: &Order) -> Decision {
     if head.fingerprint != order.fingerprint {
-        return head.refuse(Code::IdempotencyKeyReused);
+        return head.refuse(Outcome::of(Code::IdempotencyKeyReused));
     }
     if let Some(outcome) = order.outcome {
         return head.repeat(outcome);
@@ -148,9 +152,16 @@ pub(super) fn evolve(
         outcome: None,
         history: vec![HistoryLine { status: OrderStatus::Pending, reason: None, at: now.at }],
     };
+    let broken = |what| Err(Broken::about("order", placed.order_id, what));
     if order.awaits.is_empty() || order.lines.is_empty() {
-        let id = placed.order_id;
-        return Err(Broken::about("order", id, "placed, but no product lane is asked"));
+        return broken("placed, but no product lane is asked");
+    }
+    let empties = |change: &Change| {
+        matches!(change, Change::CartChanged(cart)
+            if cart.user_id == placed.user_id && cart.lines.is_empty())
+    };
+    if placed.from_cart != entry.changes.iter().any(empties) {
+        return broken("placed from the cart, but the cart stays, or goes for another order");
     }
     users.orders.create(placed.order_id, now, order)
 }

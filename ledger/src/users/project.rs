@@ -154,11 +154,13 @@ fn kind(posting: &Posting, order_id: Option<OrderId>) -> StatementKind {
     }
 }
 
-/// One event for each order that was placed or ended.
+/// One event for each change of an order that the outside can see.
 pub(super) fn events(users: &Users, entry: &Entry) -> Vec<Event> {
     let changed = entry.changes.iter().filter_map(|change| match change {
         Change::OrderPlaced(placed) => Some((placed.order_id, OrderStatus::Pending)),
+        Change::OrderReserved(reserved) => Some((reserved.order_id, OrderStatus::Pending)),
         Change::OrderEnded(ended) => Some((ended.order_id, ended.status)),
+        Change::LinesRefunded(refunded) => Some((refunded.order_id, refunded.status)),
         _ => None,
     });
     changed.filter_map(|(id, status)| event(users, entry, id, status)).map(Event::Order).collect()
@@ -170,6 +172,7 @@ fn event(users: &Users, entry: &Entry, id: OrderId, status: OrderStatus) -> Opti
         product_id: line.product_id,
         quantity: line.quantity,
         price: line.price.unwrap_or(Money::ZERO),
+        refunded: line.refunded,
     });
     Some(OrderEvent {
         event_id: format!("users/{}/{}", users.lane, entry.sequence),

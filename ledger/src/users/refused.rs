@@ -30,5 +30,5 @@ pub(super) fn decide(
     }
     check(order, lane, told).map_err(|what| Broken::about("order", id, what))?;
     let why = Outcome { product_id: Some(told.product_id), ..Outcome::of(told.code) };
-    end::fail(rules, id, order, &order.lines, why)
+    end::fail(users, rules, (id, order), &order.lines, why)
 }

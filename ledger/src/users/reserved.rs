@@ -1,14 +1,14 @@
-//! Reserved: a product lane holds its lines. The last answer decides the order:
-//! `wallet -> revenue` and SUCCESS, or FAILED.
+//! Reserved: a product lane holds its lines. The last answer decides the order: paid now, or payable
+//! until its deadline, or FAILED.
 
 use super::{
-    Users, charge, end,
+    Users, end, pay,
     state::{self, Order},
 };
-use crate::{Broken, Decision, Rules, cells::Moment, postings::transfer};
+use crate::{Broken, Decision, Rules, cells::Moment};
 use jupan_schemas::{
-    Change, Code, LaneReserved, Micros, OrderId, Outcome, Payment, Posting, Reserved, Verdict,
-    partition_of, rows::OrderLine,
+    Change, Code, LaneReserved, Micros, OrderId, OrderReserved, Outcome, Payment, Reserved,
+    Verdict, partition_of, rows::OrderLine,
 };
 
 /// The order's lines with the lane's prices.
@@ -43,49 +43,42 @@ pub(super) fn decide(
         return Ok(Decision::nothing(Verdict::Ignored, Code::Ok));
     }
     if at > order.deadline {
-        return end::fail(rules, id, order, &order.lines, Outcome::of(Code::Expired));
+        return end::fail(users, rules, (id, order), &order.lines, Outcome::of(Code::Expired));
     }
     let broken = |what| Broken::about("order", id, what);
     let lines = check(rules, order, lane, told).map_err(broken)?;
     let reserved = LaneReserved { order_id: id, lane, lines: told.lines.clone() };
-    let mut decision = match order.awaits.len() {
-        1 if order.payment != Payment::Now => {
-            return Err(broken("it is to be paid later, which this version does not do"));
-        }
-        1 => pay(users, rules, id, order, &lines, at)?,
+    let mut decision = match (order.awaits.len(), order.payment) {
+        (1, Payment::Now) => pay::debit(users, rules, id, order, &lines, at)?,
+        (1, Payment::Later) => await_payment(users, rules, id, order, &lines)?,
         _ => Decision::nothing(Verdict::Accepted, Code::Ok),
     };
     decision.changes.insert(0, Change::LaneReserved(reserved));
     Ok(decision)
 }
 
-/// Everything is held: the wallet pays, or the order fails.
-fn pay(
+/// Everything is held, and payment is due. That is the first outcome of an order to be paid later.
+fn await_payment(
     users: &Users,
     rules: &Rules,
     id: OrderId,
     order: &Order,
     lines: &[OrderLine],
-    at: Micros,
 ) -> Result<Decision, Broken> {
-    let Some(total) = state::total(lines) else {
-        return end::fail(rules, id, order, lines, Outcome::of(Code::TotalLimit));
-    };
-    let user = users.users.find(order.user_id)?;
-    let user = user.ok_or_else(|| Broken::about("order", id, "its user does not exist"))?;
-    if user.balance < total {
-        return end::fail(rules, id, order, lines, Outcome::of(Code::InsufficientBalance));
+    if state::total(lines).is_none() {
+        return end::fail(users, rules, (id, order), lines, Outcome::of(Code::TotalLimit));
     }
-    let wallet = charge::wallet(order.user_id, user);
-    let postings: Vec<Posting> = match total.0 {
-        // What costs nothing moves nothing.
-        0 => Vec::new(),
-        amount => match transfer(amount, wallet, users.revenue.side(users.lane)) {
-            Some(postings) => postings.to_vec(),
-            None => return end::fail(rules, id, order, lines, Outcome::of(Code::TotalLimit)),
-        },
-    };
-    end::succeed(rules, id, order, total, postings, at)
+    let reserved = OrderReserved { order_id: id, payment_due: order.deadline };
+    Ok(Decision {
+        changes: vec![Change::OrderReserved(reserved)],
+        answers: end::answers(id, order, payable(id))?,
+        ..Decision::nothing(Verdict::Accepted, Code::Ok)
+    })
+}
+
+/// What those are told who wait for an order to be paid later.
+fn payable(id: OrderId) -> Outcome {
+    Outcome { order_id: Some(id), ..Outcome::of(Code::Ok) }
 }
 
 pub(super) fn evolve(
@@ -101,6 +94,27 @@ pub(super) fn evolve(
     state::set_prices(&mut order.lines, &reserved.lines)
         .map_err(|what| Broken::about("order", id, what))?;
     order.awaits.retain(|lane| *lane != reserved.lane);
+    order.updated_at = now.at;
+    Ok(())
+}
+
+/// Folds that payment is due.
+pub(super) fn evolve_payable(
+    users: &mut Users,
+    now: &Moment,
+    reserved: &OrderReserved,
+) -> Result<(), Broken> {
+    let id = reserved.order_id;
+    let broken = |what| Broken::about("order", id, what);
+    let Some(order) = users.orders.change(id, now)? else { return Ok(()) };
+    let is_new = order.is_pending() && order.outcome.is_none() && order.payment_due.is_none();
+    if !is_new || order.payment != Payment::Later || !order.awaits.is_empty() {
+        return Err(broken("becomes payable, but is not held, or not to be paid later"));
+    }
+    order.total = state::total(&order.lines).ok_or_else(|| broken("payable without its total"))?;
+    order.payment_due = Some(reserved.payment_due);
+    order.outcome = Some(payable(id));
+    order.askers.clear();
     order.updated_at = now.at;
     Ok(())
 }

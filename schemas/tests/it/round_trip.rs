@@ -144,7 +144,7 @@ fn bytes_are_those_of_the_specification() {
         payload: ProductPayload::Restock(Restock { quantity: Units(100) }),
     };
     let expected = [
-        &[0, 0, 0, 1, 2][..], // magic byte; id: version 1, second schema
+        &[0, 0, 0, 2, 2][..], // magic byte; id: version 2, second schema
         &[14],                // productId 7
         &[4, b'k', b'1'],     // key of 2 bytes
         &[1],                 // createdAt -1

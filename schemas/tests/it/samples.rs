@@ -301,6 +301,11 @@ fn changes() -> Vec<Change> {
             fingerprint,
             outcome: outcome(),
         }),
+        Change::LinesReturned(LinesReturned {
+            order_id,
+            lines: priced_lines(),
+            sold_at: Micros(1_700_000_000_000_001),
+        }),
     ]
 }
 
@@ -372,6 +377,7 @@ fn order_event() -> OrderEvent {
             product_id: ProductId(3),
             quantity: Units(2),
             price: Money(12_000),
+            refunded: Units(1),
         }],
     }
 }

@@ -260,6 +260,11 @@ record!(outcome_stored -> OutcomeStored {
     fingerprint: fingerprint(),
     outcome: outcome(),
 });
+record!(lines_returned -> LinesReturned {
+    order_id: order(),
+    lines: priced_lines(),
+    sold_at: micros(),
+});
 branches!(change -> Change {
     Opened: opened(),
     UserRegistered: user_registered(),
@@ -275,6 +280,7 @@ branches!(change -> Change {
     HoldOpened: hold_opened(),
     HoldEnded: hold_ended(),
     OutcomeStored: outcome_stored(),
+    LinesReturned: lines_returned(),
 });
 
 record!(input -> InputRef {
@@ -323,6 +329,7 @@ record!(order_event_line -> OrderEventLine {
     product_id: product(),
     quantity: units(),
     price: money(),
+    refunded: units(),
 });
 record!(order_event -> OrderEvent {
     event_id: text(),
