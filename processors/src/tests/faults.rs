@@ -18,7 +18,7 @@ fn command(harness: &mut Harness, random: &mut Random, number: u64) {
     let product = 1 + random.below(PRODUCTS + 1);
     let number = if random.one_in(5) { random.below(number + 1) } else { number };
     let key = format!("k{number}");
-    match random.below(10) {
+    match random.below(18) {
         0 => {
             let (name, email) = (format!("User {user}"), "u@example.org".to_owned());
             harness.user(user, "register", UserPayload::RegisterUser(RegisterUser { name, email }));
@@ -43,19 +43,37 @@ fn command(harness: &mut Harness, random: &mut Random, number: u64) {
             let amount = Money(random.below(300).cast_signed() - 5);
             harness.user(user, &key, UserPayload::ChargeBalance(ChargeBalance { amount }));
         }
+        kind => harness.user(user, &key, order_command(random, kind, user, number)),
+    }
+}
+
+/// A wish about carts and orders; one about an order that is there names it by its key.
+fn order_command(random: &mut Random, kind: u64, user: u64, number: u64) -> UserPayload {
+    let product_id = ProductId(1 + random.below(PRODUCTS + 1));
+    let quantity = Units(1 + random.below(6).cast_signed());
+    let payment = if random.one_in(2) { Payment::Later } else { Payment::Now };
+    let earlier = random.below(number.clamp(1, 40)) + 1;
+    let order_id = OrderId::of(UserId(user), &format!("k{}", number.saturating_sub(earlier)));
+    let mut line = |_| Line {
+        product_id: ProductId(1 + random.below(PRODUCTS + 1)),
+        quantity: Units(1 + random.below(6).cast_signed()),
+    };
+    match kind {
+        5 => UserPayload::AddToCart(AddToCart { product_id, quantity }),
+        6 => UserPayload::RemoveFromCart(RemoveFromCart { product_id, quantity: Some(quantity) }),
+        7 | 8 => UserPayload::PayOrder(PayOrder { order_id }),
+        9 => UserPayload::CancelOrder(CancelOrder { order_id }),
+        10 => UserPayload::RefundOrder(RefundOrder { order_id, items: Vec::new() }),
+        11 => UserPayload::RefundOrder(RefundOrder { order_id, items: vec![line(0)] }),
+        12 => UserPayload::PlaceOrder(PlaceOrder { items: Vec::new(), from_cart: true, payment }),
         _ => {
-            let mut line = |_| Line {
-                product_id: ProductId(1 + random.below(PRODUCTS + 1)),
-                quantity: Units(1 + random.below(6).cast_signed()),
-            };
             let items = (0..3).map(&mut line).collect();
-            let order = PlaceOrder { items, from_cart: false, payment: Payment::Now };
-            harness.user(user, &key, UserPayload::PlaceOrder(order));
+            UserPayload::PlaceOrder(PlaceOrder { items, from_cart: false, payment })
         }
     }
 }
 
-fn run(seed: u64) {
+fn run(seed: u64) -> BTreeSet<Code> {
     let mut random = Random(seed);
     let lanes = 1 + u16::try_from(random.below(3)).expect("small");
     let limits = Limits {
@@ -86,11 +104,11 @@ fn run(seed: u64) {
     }
     harness.clock.advance(30 * Micros::MINUTE);
     harness.settle();
-    check(&harness);
+    check(&harness)
 }
 
 /// Everything at rest: sums, holds, outcomes, and rows against a fold of the journals from their beginning.
-fn check(harness: &Harness) {
+fn check(harness: &Harness) -> BTreeSet<Code> {
     let lanes = harness.parts.rules.lanes;
     let mut balances: BTreeMap<(Account, u64), i64> = BTreeMap::new();
     let mut outcomes: BTreeMap<CommandId, Outcome> = BTreeMap::new();
@@ -141,6 +159,7 @@ fn check(harness: &Harness) {
     fold::<Users>(harness, &mut keys);
     fold::<Products>(harness, &mut keys);
     assert!(lanes > 0 && keys.len() > 20, "the run did something");
+    outcomes.into_values().map(|outcome| outcome.code).collect()
 }
 
 /// The rows of the store equal those of a fold that never saw the store.
@@ -183,8 +202,14 @@ fn whatever_happens_the_journals_balance() {
     // More of them: JUPAN_SEEDS=10000 cargo test -p jupan-processors
     let seeds =
         std::env::var("JUPAN_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(100);
+    let mut seen = BTreeSet::new();
     for seed in 0..seeds {
-        let run = std::panic::catch_unwind(|| run(seed));
-        assert!(run.is_ok(), "seed {seed}");
+        let codes = std::panic::catch_unwind(|| run(seed));
+        seen.extend(codes.unwrap_or_else(|_| panic!("seed {seed}")));
     }
+    let never = [Code::Ok, Code::OutOfStock, Code::InsufficientBalance, Code::OrderNotPending]
+        .into_iter()
+        .chain([Code::Cancelled, Code::OrderNotPaid, Code::RefundExceeds, Code::CartEmpty])
+        .find(|code| !seen.contains(code));
+    assert_eq!(never, None, "the runs reach what they are about");
 }
