@@ -7,8 +7,9 @@ use crate::{
     limits,
 };
 use jupan_schemas::{
-    Answer, Asker, Change, Code, CommandId, Fingerprint, KEY_CHARS_MAX, Message, Micros, OrderId,
-    Outcome, OutcomeStored, Posting, ProductCommand, UserCommand, Verdict,
+    Answer, Asker, Change, Code, CommandId, Fingerprint, KEY_CHARS_MAX, Message, Micros,
+    OUTCOME_KEPT_US, OrderId, Outcome, OutcomeStored, Posting, ProductCommand, UserCommand,
+    Verdict,
     rows::{AsOf, OutcomeRow},
 };
 
@@ -110,7 +111,7 @@ impl Head<'_> {
 
     /// What the key's first outcome decides, if there is one that still counts.
     pub(crate) fn known(&self, stored: Option<&Stored>, at: Micros) -> Option<Decision> {
-        let stored = stored.filter(|stored| at.since(stored.at) <= limits::OUTCOME_KEPT_US)?;
+        let stored = stored.filter(|stored| at.since(stored.at) <= OUTCOME_KEPT_US)?;
         if stored.fingerprint == self.fingerprint {
             return Some(self.repeat(stored.outcome));
         }

@@ -3,15 +3,12 @@
 
 use jupan_schemas::Micros;
 
-/// A command that was made longer ago is refused. Shorter than [`OUTCOME_KEPT_US`], so that no
+/// A command that was made longer ago is refused. Shorter than [`jupan_schemas::OUTCOME_KEPT_US`], so that no
 /// retry arrives after its first outcome is forgotten.
 pub(crate) const COMMAND_AGE_MAX_US: i64 = 14 * Micros::DAY;
 
 /// A command that claims to be made later than this after its own arrival is refused.
 pub(crate) const COMMAND_AHEAD_MAX_US: i64 = 5 * Micros::MINUTE;
-
-/// How long a key stands for its first outcome.
-pub(crate) const OUTCOME_KEPT_US: i64 = 15 * Micros::DAY;
 
 /// Longest name of a user or product, in characters.
 pub(crate) const NAME_CHARS_MAX: usize = 100;

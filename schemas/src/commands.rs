@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 /// Longest idempotency key, in characters.
 pub const KEY_CHARS_MAX: usize = 255;
 
+/// How long a key stands for its first outcome, by the append times of its commands, in
+/// microseconds. The lanes decide by it; whoever reads a stored outcome tells by it whether that
+/// may still be a command's own. Orders remember their keys for ever.
+pub const OUTCOME_KEPT_US: i64 = 15 * Micros::DAY;
+
 /// Units of one product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

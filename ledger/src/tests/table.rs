@@ -9,7 +9,8 @@
 //! add 1 7x2 · remove 1 7 · remove 1 7x1 · cart 1
 //! deliver · deliver products · deliver users        all messages, or one hop
 //! wait 15m · expire a · release a · rest · trim · restart
-//! wallet 1 · stock 7 · status a · due a · refunded a · history a · told a · feed a · sales 7 · statement 1 · holds
+//! wallet 1 · stock 7 · status a · due a · refunded a
+//! history a · told a · feed a · sales 7 · statement 1 · holds
 //! ```
 //! Commands take `key=`, `reply=` (or `reply=none`), `made=-15d` (createdAt) and `occurred=-3d`.
 
