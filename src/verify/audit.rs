@@ -156,11 +156,15 @@ impl Audit {
         let mut desk = Desk { findings: &mut self.findings, place };
         let input = entry.input.and_then(|at| self.inputs.take(lane, at, &mut desk));
         let input = input.as_ref();
-        self.journals.entry(lane, entry, input, &mut desk);
+        let is_news = self.journals.entry(lane, entry, input, &mut desk);
         inputs::check(entry, input, &mut desk);
+        let news = input.filter(|_| is_news);
+        let due = news.and_then(|input| self.orders.due(lane, input, &self.accounts));
         self.accounts.entry(lane, entry, &mut self.moved, &mut desk);
-        self.outcomes.entry(entry, input, &self.orders, &mut self.codec, &mut desk);
-        self.orders.entry(lane, entry, input, &mut self.moved, &mut desk);
+        let Self { outcomes, orders, codec, .. } = self;
+        let decides = outcomes.entry(entry, input, due.as_ref(), orders, codec, &mut desk);
+        let due = due.filter(|_| decides);
+        orders.entry(lane, entry, input, due.as_ref(), &mut self.moved, &mut desk);
         refusals::check(entry, input, &self.accounts, &self.orders, &mut desk);
         self.folds.entry(lane, entry, &mut desk);
         self.derive(lane, entry, input, place);
@@ -180,7 +184,7 @@ impl Audit {
                 }
             }
             Role::Products => {
-                self.orders.sales(lane, entry, input, &mut self.sold);
+                self.orders.sales(lane, entry, &mut self.sold);
                 for sale in self.sold.drain(..) {
                     let partition = partition_of(sale.product_id.0, self.lanes);
                     self.sales.add(partition, &sale);
@@ -190,11 +194,13 @@ impl Audit {
         }
     }
 
-    /// What the outside is told where an order is placed or ends.
+    /// What the outside is told where an order is placed, is payable, ends or gives back.
     fn order_event(&self, lane: Lane, entry: &Entry, change: &Change) -> Option<OrderEvent> {
         let (id, status): (OrderId, OrderStatus) = match change {
             Change::OrderPlaced(placed) => (placed.order_id, OrderStatus::Pending),
+            Change::OrderReserved(reserved) => (reserved.order_id, OrderStatus::Pending),
             Change::OrderEnded(ended) => (ended.order_id, ended.status),
+            Change::LinesRefunded(refunded) => (refunded.order_id, refunded.status),
             _ => return None,
         };
         let order = self.orders.orders.get(&id)?;

@@ -31,11 +31,13 @@ pub(crate) enum Invariant {
     Orders,
     /// 10: sales and the best sellers.
     TopSellers,
+    /// 11: carts.
+    Carts,
 }
 
 impl Invariant {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Log,
         Self::Money,
         Self::Stock,
@@ -45,6 +47,7 @@ impl Invariant {
         Self::Journal,
         Self::Orders,
         Self::TopSellers,
+        Self::Carts,
     ];
 
     /// Its number, where it has one.
@@ -59,6 +62,7 @@ impl Invariant {
             Self::Journal => Some(6),
             Self::Orders => Some(8),
             Self::TopSellers => Some(10),
+            Self::Carts => Some(11),
         }
     }
 
@@ -72,8 +76,13 @@ impl Invariant {
             Self::Outcomes => "one stored outcome per command id, repeatable",
             Self::Inputs => "every input was decided once; what was refused has no effect",
             Self::Journal => "journal dense and chained, messages dense; state = fold(journal)",
-            Self::Orders => "holds belong to pending orders; what is paid is sold, exactly once",
+            Self::Orders => {
+                "holds belong to pending orders; what is paid is sold, what is paid back is back"
+            }
             Self::TopSellers => "sales, order events and best sellers are what the journal says",
+            Self::Carts => {
+                "a cart is what was put in, less what was taken out, or went into orders"
+            }
         }
     }
 }

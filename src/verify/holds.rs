@@ -1,16 +1,17 @@
-//! The product side of the own model: the catalogue, and holds with their two ends.
+//! The product side of the own model: holds with their two ends, and the sales that they mean.
 
 use super::{
     accounts::{Flow, Moved},
+    due::{Done, Due},
     findings::{Desk, Invariant},
     inputs::{Body, Input},
     order::Hold,
     orders::Orders,
 };
 use jupan_schemas::{
-    Change, Entry, HoldEnd, HoldEnded, HoldOpened, Lane, Message, Money, OrderStatus, PricedLine,
-    ProductChanged, ProductCommand, ProductPayload, ProductRegistered, Sale, ToProducts, Units,
-    partition_of,
+    Change, Code, Entry, HoldEnd, HoldEnded, HoldOpened, Lane, LinesReturned, Message, Money,
+    OrderId, OrderStatus, Outcome, PricedLine, ProductMessage, Refused, Reserved, Sale, ToProducts,
+    Units, Verdict,
 };
 
 const RULE: Invariant = Invariant::Orders;
@@ -19,103 +20,68 @@ impl Orders {
     pub(super) fn product_change(
         &mut self,
         lane: Lane,
-        entry: &Entry,
         change: &Change,
         input: Option<&Input>,
         desk: &mut Desk<'_>,
     ) {
         match change {
-            Change::ProductRegistered(registered) => self.registered(lane, registered, input, desk),
-            Change::ProductChanged(changed) => self.changed(changed, input, desk),
-            Change::HoldOpened(opened) => self.hold_opened(lane, entry, opened, input, desk),
+            Change::ProductRegistered(c) => self.product_registered(lane, c, input, desk),
+            Change::ProductChanged(c) => self.product_changed(c, input, desk),
+            Change::HoldOpened(opened) => self.hold_opened(lane, opened, input, desk),
             Change::HoldEnded(ended) => self.hold_ended(lane, ended, input, desk),
+            Change::LinesReturned(returned) => self.returned(lane, returned, input, desk),
             Change::OutcomeStored(_) | Change::Opened(_) => {}
             _ => desk.fault(RULE, "change in a product lane", "one of its role", "a user lane's"),
         }
     }
 
-    fn registered(
-        &mut self,
-        lane: Lane,
-        registered: &ProductRegistered,
-        input: Option<&Input>,
-        desk: &mut Desk<'_>,
-    ) {
-        let id = registered.product_id;
-        let is_home = partition_of(id.0, self.lanes) == lane.index;
-        let is_wished = matches!(input.map(|input| &input.body), Some(Body::Product(command))
-            if command.product_id == id && matches!(&command.payload,
-                ProductPayload::RegisterProduct(wish)
-                    if wish.name == registered.name && wish.price == registered.price));
-        let is_new = self.prices.insert(id, registered.price).is_none();
-        let holds = is_home && is_wished && is_new;
-        let about = format_args!("product {id}");
-        desk.rule(Invariant::Inputs, about, holds, "new, as its command says", "not so");
-    }
-
-    fn changed(&mut self, changed: &ProductChanged, input: Option<&Input>, desk: &mut Desk<'_>) {
-        let id = changed.product_id;
-        let is_wished = matches!(input.map(|input| &input.body), Some(Body::Product(command))
-            if command.product_id == id && matches!(&command.payload,
-                ProductPayload::ChangeProduct(wish)
-                    if (changed.name.is_none() || changed.name == wish.name)
-                        && (changed.price.is_none() || changed.price == wish.price)));
-        let known = self.prices.get_mut(&id);
-        let about = format_args!("change of product {id}");
-        let holds = is_wished && known.is_some();
-        desk.rule(Invariant::Inputs, about, holds, "known, as its command says", "not so");
-        if let (Some(price), Some(known)) = (changed.price, known) {
-            *known = price;
+    /// What a user lane tells a product lane. Whether a Reserve can be done, only the stock says.
+    pub(super) fn due_message(&self, lane: Lane, told: &ToProducts) -> Due {
+        let done = Done::told(Outcome::of(Code::Ok));
+        match told {
+            ToProducts::Reserve(_) => Due::done(RULE, "a Reserve", done)
+                .perhaps(true, Outcome::of(Code::OutOfStock))
+                .perhaps(true, Outcome::of(Code::ProductNotFound)),
+            ToProducts::Settle(_) => Due::done(RULE, "a Settle", done),
+            ToProducts::Return(_) => Due::done(RULE, "a Return", done),
+            ToProducts::Release(m) => {
+                let order = self.orders.get(&m.order_id);
+                // Where nothing is held, there is nothing to release.
+                match order.and_then(|order| order.hold(lane.index)) {
+                    Some(Hold::Open) => Due::done(RULE, "a Release", done),
+                    _ => Due::nothing(RULE, "a Release"),
+                }
+            }
         }
     }
 
-    pub(super) fn asked_of_product(&mut self, command: &ProductCommand) {
-        let units = match &command.payload {
-            ProductPayload::RegisterProduct(wish) => wish.stock,
-            ProductPayload::Restock(wish) => wish.quantity,
-            ProductPayload::ChangeProduct(_) => return,
-        };
-        let owner = command.product_id.0;
-        self.expected.push(Moved { flow: Flow::Restock, owner, amount: units.0 });
-    }
-
-    /// An accepted message has exactly the effect that it asks for.
+    /// An accepted message has exactly the effect that it asks for, and a refusal is told.
     pub(super) fn told_to_product(
         &mut self,
         entry: &Entry,
-        told: &ToProducts,
+        told: &ProductMessage,
         desk: &mut Desk<'_>,
     ) {
-        let has = |wanted: &dyn Fn(&Change) -> bool| entry.changes.iter().any(wanted);
-        let (id, is_done) = match told {
-            ToProducts::Reserve(m) => (
-                m.order_id,
-                has(&|change| matches!(change, Change::HoldOpened(c) if c.order_id == m.order_id))
-                    || entry.messages.iter().any(|sent| {
-                        matches!(&sent.payload, Message::Refused(r) if r.order_id == m.order_id)
-                    }),
-            ),
-            ToProducts::Settle(m) => (
-                m.order_id,
-                has(&|change| matches!(change, Change::HoldEnded(c)
-                    if c.order_id == m.order_id && c.end == HoldEnd::Settled
-                        && c.sold_at == Some(m.sold_at))),
-            ),
-            ToProducts::Release(m) => (
-                m.order_id,
-                has(&|change| matches!(change, Change::HoldEnded(c)
-                    if c.order_id == m.order_id && c.end == HoldEnd::Released)),
-            ),
-            ToProducts::Return(m) => {
-                self.expect(Flow::Return, &m.lines);
-                (m.order_id, true)
+        let effects = entry.changes.iter().filter(|change| is_effect(change, &told.payload));
+        let effects = effects.count();
+        let is_accepted = entry.verdict == Verdict::Accepted;
+        desk.same(RULE, "effects of the message", usize::from(is_accepted), effects);
+        let is_refused = entry.verdict == Verdict::Refused;
+        if let (true, ToProducts::Reserve(wish)) = (is_refused, &told.payload) {
+            // Which product was short is another check's.
+            let told_of = entry.messages.iter().find_map(|sent| match &sent.payload {
+                Message::Refused(refused) => Some(refused.product_id),
+                _ => None,
+            });
+            let first = wish.lines.first().map(|line| line.product_id);
+            if let Some(product_id) = told_of.or(first) {
+                let refused = Refused { order_id: wish.order_id, code: entry.code, product_id };
+                self.messages.push((told.lane, Message::Refused(refused)));
             }
-        };
-        let about = format_args!("effect of the message about order {id}");
-        desk.rule(RULE, about, is_done, "what it asks for", "another");
+        }
     }
 
-    fn expect(&mut self, flow: Flow, lines: &[PricedLine]) {
+    pub(super) fn expect(&mut self, flow: Flow, lines: &[PricedLine]) {
         let moves = lines.iter().map(|line| Moved {
             flow,
             owner: line.product_id.0,
@@ -127,7 +93,6 @@ impl Orders {
     fn hold_opened(
         &mut self,
         lane: Lane,
-        entry: &Entry,
         opened: &HoldOpened,
         input: Option<&Input>,
         desk: &mut Desk<'_>,
@@ -152,11 +117,8 @@ impl Orders {
             let about = format_args!("price of product {} in {about}", line.product_id);
             desk.same(RULE, about, price, Some(line.price));
         }
-        let is_told = entry.messages.iter().any(|sent| {
-            matches!(&sent.payload, Message::Reserved(m)
-                if sent.lane == opened.user_lane && m.order_id == id && m.lines == opened.lines)
-        });
-        desk.rule(RULE, about, is_told, "told to the user's lane", "not told");
+        let reserved = Reserved { order_id: id, lines: opened.lines.clone() };
+        self.messages.push((opened.user_lane, Message::Reserved(reserved)));
         let part = self.orders.get_mut(&id).and_then(|order| order.part(lane.index));
         match part {
             Some(part) if part.hold == Hold::None => part.hold = Hold::Open,
@@ -218,43 +180,54 @@ impl Orders {
         }
     }
 
-    /// The sales that an entry of a product lane means.
-    pub(super) fn sales(
-        &self,
-        lane: Lane,
-        entry: &Entry,
-        input: Option<&Input>,
-        out: &mut Vec<Sale>,
-    ) {
-        let sale = |order: String, product, units: Units, price: Money, sold_at| Sale {
-            event_id: format!("{lane}/{}/{product}", entry.sequence),
-            product_id: product,
-            order_id: order,
+    /// The sales that an entry of a product lane means: what is settled, and (the other way round)
+    /// what came back, in the minute of its sale.
+    pub(super) fn sales(&self, lane: Lane, entry: &Entry, out: &mut Vec<Sale>) {
+        let sale = |order_id: OrderId, product_id, units: Units, price: Money, sold_at| Sale {
+            event_id: format!("{lane}/{}/{product_id}", entry.sequence),
+            product_id,
+            order_id: order_id.to_string(),
             units,
             amount: price.checked_times(units).unwrap_or_default(),
             sold_at,
             stamp: entry.stamp,
         };
         for change in &entry.changes {
-            let Change::HoldEnded(ended) = change else { continue };
-            let (HoldEnd::Settled, Some(sold_at)) = (ended.end, ended.sold_at) else { continue };
-            let Some(order) = self.orders.get(&ended.order_id) else { continue };
-            out.extend(order.lines_of(lane.index).map(|line| {
-                let price = line.price.unwrap_or_default();
-                sale(ended.order_id.to_string(), line.product, line.units, price, sold_at)
-            }));
+            match change {
+                Change::HoldEnded(HoldEnded { order_id, end, sold_at: Some(sold_at) })
+                    if *end == HoldEnd::Settled =>
+                {
+                    let Some(order) = self.orders.get(order_id) else { continue };
+                    out.extend(order.lines_of(lane.index).map(|line| {
+                        let price = line.price.unwrap_or_default();
+                        sale(*order_id, line.product, line.units, price, *sold_at)
+                    }));
+                }
+                Change::LinesReturned(LinesReturned { order_id, lines, sold_at }) => {
+                    out.extend(lines.iter().map(|line| {
+                        let units = line.quantity.checked_neg().unwrap_or_default();
+                        sale(*order_id, line.product_id, units, line.price, *sold_at)
+                    }));
+                }
+                _ => {}
+            }
         }
-        let returned = match input.map(|input| &input.body) {
-            Some(Body::ToProducts(message)) => match &message.payload {
-                ToProducts::Return(returned) if !entry.postings.is_empty() => returned,
-                _ => return,
-            },
-            _ => return,
-        };
-        out.extend(returned.lines.iter().map(|line| {
-            let units = line.quantity.checked_neg().unwrap_or_default();
-            let order = returned.order_id.to_string();
-            sale(order, line.product_id, units, line.price, returned.sold_at)
-        }));
+    }
+}
+
+/// Whether a change is what a message asks for.
+fn is_effect(change: &Change, told: &ToProducts) -> bool {
+    match (told, change) {
+        (ToProducts::Reserve(m), Change::HoldOpened(c)) => c.order_id == m.order_id,
+        (ToProducts::Settle(m), Change::HoldEnded(c)) => {
+            let is_sold = c.end == HoldEnd::Settled && c.sold_at == Some(m.sold_at);
+            c.order_id == m.order_id && is_sold
+        }
+        (ToProducts::Release(m), Change::HoldEnded(c)) => {
+            let is_released = c.end == HoldEnd::Released && c.sold_at.is_none();
+            c.order_id == m.order_id && is_released
+        }
+        (ToProducts::Return(m), Change::LinesReturned(c)) => c.order_id == m.order_id,
+        _ => false,
     }
 }

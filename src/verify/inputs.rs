@@ -6,11 +6,11 @@ use super::{
     lanes::PerLane,
     records::Record,
 };
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use jupan_schemas::{
-    Change, Codec, CommandId, Entry, InputRef, Lane, Micros, OrderId, ProductCommand,
-    ProductMessage, Role, Source, ToProducts, ToUsers, TopicId, UserCommand, UserMessage, Verdict,
-    partition_of,
+    Asker, Change, Code, Codec, CommandId, Entry, InputRef, Lane, Micros, OrderId, ProductCommand,
+    ProductId, ProductMessage, Role, Source, ToProducts, ToUsers, TopicId, Units, UserCommand,
+    UserMessage, Verdict, partition_of,
 };
 use std::{collections::VecDeque, sync::Arc};
 
@@ -62,15 +62,6 @@ impl Body {
         }
     }
 
-    /// Where the command wants to be answered.
-    pub(super) fn reply_to(&self) -> Option<u32> {
-        match self {
-            Self::User(command) => command.reply_to,
-            Self::Product(command) => command.reply_to,
-            _ => None,
-        }
-    }
-
     /// The message's sender, number and stamp, if it is one that a lane sent.
     pub(super) fn sender(&self) -> Option<(u16, u64, i64)> {
         match self {
@@ -78,6 +69,18 @@ impl Body {
             Self::ToProducts(m) if m.number > 0 => Some((m.lane, m.number, m.stamp.0)),
             _ => None,
         }
+    }
+}
+
+impl Input {
+    /// Who waits for the outcome, if it is a command and anybody does.
+    pub(super) fn asker(&self) -> Option<Asker> {
+        let reply_to = match &self.body {
+            Body::User(command) => command.reply_to,
+            Body::Product(command) => command.reply_to,
+            _ => None,
+        };
+        reply_to.map(|reply_to| Asker { reply_to, position: self.offset })
     }
 }
 
@@ -172,27 +175,19 @@ impl Inputs {
 
     /// Messages that wait in an inbox: what they will do is in flight.
     pub(super) fn unread_messages(&self) -> Unread {
-        let mut messages = HashSet::new();
+        let mut unread = Unread::default();
         for (lane, both) in self.waiting.iter() {
-            messages.extend(both[1].iter().filter_map(|input| match &input.body {
-                Body::ToProducts(message) => {
-                    let (kind, order) = match &message.payload {
-                        ToProducts::Reserve(m) => (Kind::Reserve, m.order_id),
-                        ToProducts::Settle(m) => (Kind::Settle, m.order_id),
-                        ToProducts::Release(m) => (Kind::Release, m.order_id),
-                        ToProducts::Return(_) => return None,
-                    };
-                    Some((order, lane.index, kind))
+            for input in &both[1] {
+                match &input.body {
+                    Body::ToProducts(message) => {
+                        unread.note_to_product(lane.index, &message.payload);
+                    }
+                    Body::ToUsers(message) => unread.note_to_user(message.lane, &message.payload),
+                    _ => {}
                 }
-                Body::ToUsers(message) => match &message.payload {
-                    ToUsers::Reserved(m) => Some((m.order_id, message.lane, Kind::Answer)),
-                    ToUsers::Refused(m) => Some((m.order_id, message.lane, Kind::Answer)),
-                    ToUsers::ExpireOrder(m) => Some((m.order_id, ANY_LANE, Kind::Expiry)),
-                },
-                _ => None,
-            }));
+            }
         }
-        Unread { messages }
+        unread
     }
 
     /// Records that no entry is about yet.
@@ -227,12 +222,45 @@ pub(super) enum Kind {
 /// Stands for the product lane where a message is about the whole order.
 const ANY_LANE: u16 = u16::MAX;
 
-/// Unread messages: order, product lane, kind.
+/// Unread messages.
+#[derive(Default)]
 pub(super) struct Unread {
+    /// Order, product lane, kind.
     messages: HashSet<(OrderId, u16, Kind)>,
+    /// Units that are on their way back.
+    returns: HashMap<(OrderId, ProductId), i64>,
 }
 
 impl Unread {
+    fn note_to_product(&mut self, lane: u16, told: &ToProducts) {
+        let (kind, order) = match told {
+            ToProducts::Reserve(m) => (Kind::Reserve, m.order_id),
+            ToProducts::Settle(m) => (Kind::Settle, m.order_id),
+            ToProducts::Release(m) => (Kind::Release, m.order_id),
+            ToProducts::Return(m) => {
+                for line in &m.lines {
+                    let units = self.returns.entry((m.order_id, line.product_id)).or_default();
+                    *units = units.saturating_add(line.quantity.0);
+                }
+                return;
+            }
+        };
+        self.messages.insert((order, lane, kind));
+    }
+
+    fn note_to_user(&mut self, from: u16, told: &ToUsers) {
+        self.messages.insert(match told {
+            ToUsers::Reserved(m) => (m.order_id, from, Kind::Answer),
+            ToUsers::Refused(m) => (m.order_id, from, Kind::Answer),
+            ToUsers::ExpireOrder(m) => (m.order_id, ANY_LANE, Kind::Expiry),
+        });
+    }
+
+    /// How many units of an order's product wait to be taken back.
+    pub(super) fn returns(&self, order: OrderId, product: ProductId) -> Units {
+        Units(self.returns.get(&(order, product)).copied().unwrap_or(0))
+    }
+
     /// Whether a message of this kind between the order and the product lane waits to be read.
     pub(super) fn has(&self, order: OrderId, lane: u16, kind: Kind) -> bool {
         self.messages.contains(&(order, lane, kind))
@@ -272,11 +300,23 @@ pub(super) fn check(entry: &Entry, input: Option<&Input>, desk: &mut Desk<'_>) {
     if !input.is_placed_right {
         desk.same(RULE, "verdict on an unusable record", Verdict::Dead, entry.verdict);
     }
+    if entry.verdict == Verdict::Dead {
+        let is_elsewhere = !input.is_placed_right && input.body.command_id().is_some();
+        let holds = match entry.code {
+            Code::WrongPartition => is_elsewhere,
+            code => code == Code::Malformed,
+        };
+        desk.rule(RULE, "code of an unusable record", holds, "what is wrong with it", entry.code);
+    }
 }
 
 /// Only an accepted input has an effect. A refused command's outcome is stored, a duplicate may
 /// wait for an order, and a refused message is answered: that is all.
 fn check_effect(entry: &Entry, desk: &mut Desk<'_>) {
+    if matches!(entry.verdict, Verdict::Ignored | Verdict::Opened) {
+        let about = format_args!("code of a verdict {:?}", entry.verdict);
+        desk.same(Invariant::Inputs, about, Code::Ok, entry.code);
+    }
     let is_harmless = |change: &Change| match entry.verdict {
         Verdict::Accepted | Verdict::Opened => true,
         Verdict::Refused => matches!(change, Change::OutcomeStored(_)),

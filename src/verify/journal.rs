@@ -80,17 +80,18 @@ impl Journals {
         desk.rule(RULE, "entries", !step.entries.is_empty(), "at least one", 0);
     }
 
-    /// Takes an entry in, together with its input.
+    /// Takes an entry in, together with its input. Says whether the input is news: a command, or a
+    /// message that the lane has not received before.
     pub(super) fn entry(
         &mut self,
         lane: Lane,
         entry: &Entry,
         input: Option<&Input>,
         desk: &mut Desk<'_>,
-    ) {
+    ) -> bool {
         self.entries += 1;
         self.newest = self.newest.max(Micros(entry.stamp.0));
-        let Some(chain) = self.chains.get_mut(lane) else { return };
+        let Some(chain) = self.chains.get_mut(lane) else { return false };
         chain.sequence = chain.sequence.saturating_add(1);
         if !desk.same(RULE, "entry sequence", chain.sequence, entry.sequence) {
             chain.sequence = entry.sequence;
@@ -98,8 +99,9 @@ impl Journals {
         chain.stamp(entry, input, desk);
         chain.consume(entry);
         chain.opened(entry, desk);
-        chain.received(entry, input, desk);
+        let is_news = chain.received(entry, input, desk);
         chain.sent(entry, desk);
+        is_news
     }
 
     /// Compares a step's header with what its entries came to.
@@ -186,7 +188,8 @@ impl Chain {
         });
         if entry.verdict == Verdict::Opened {
             desk.same(RULE, "epoch of the Opened entry", Some(self.epoch), opened);
-            let is_bare = entry.postings.is_empty()
+            let is_bare = entry.changes.len() == 1
+                && entry.postings.is_empty()
                 && entry.messages.is_empty()
                 && entry.answers.is_empty()
                 && entry.input.is_none();
@@ -196,21 +199,25 @@ impl Chain {
         }
     }
 
-    fn received(&mut self, entry: &Entry, input: Option<&Input>, desk: &mut Desk<'_>) {
-        let Some((from, number, _)) = input.and_then(|input| input.body.sender()) else { return };
+    fn received(&mut self, entry: &Entry, input: Option<&Input>, desk: &mut Desk<'_>) -> bool {
         if entry.verdict == Verdict::Dead {
-            return;
+            return false;
         }
+        let Some((from, number, _)) = input.and_then(|input| input.body.sender()) else {
+            return input.is_some();
+        };
         let Some(peer) = self.peers.get_mut(usize::from(from)) else {
             desk.same(RULE, "verdict on a message of no lane", Verdict::Dead, entry.verdict);
-            return;
+            return false;
         };
-        if number == peer.received.saturating_add(1) {
+        let is_news = number == peer.received.saturating_add(1);
+        if is_news {
             peer.received = number;
         } else {
             let about = format!("verdict on message {number} behind {}", peer.received);
             desk.same(RULE, about, Verdict::Ignored, entry.verdict);
         }
+        is_news
     }
 
     fn sent(&mut self, entry: &Entry, desk: &mut Desk<'_>) {

@@ -2,12 +2,13 @@
 //!
 //! Opens the directory itself, read-only, and shares nothing with the engine but the codec and
 //! `evolve`: segments, frames and records are read by a reader of its own, balances are added up
-//! from postings alone, and orders are followed by a model of its own. What an entry says it left
-//! behind is compared, never believed.
+//! from postings alone, and orders and carts are followed by a model of its own. That model works
+//! out what every input must come to before it looks at the entry; what an entry says it decided
+//! and left behind is compared, never believed.
 //!
 //! ```text
 //!   segments -> frames -> records
-//!     first pass:  inputs, journal, accounts, outcomes, orders, holds, sales, fold
+//!     first pass:  inputs, journal, accounts, outcomes, orders, holds, carts, sales, fold
 //!     second pass: fold again, by reading rows back: the same state hash
 //! ```
 //!
@@ -20,8 +21,13 @@
 
 mod accounts;
 mod audit;
+mod carts;
+mod catalogue;
 mod command;
 mod derived;
+mod due;
+mod ends;
+mod envelope;
 mod findings;
 mod fold;
 mod frames;
@@ -29,11 +35,15 @@ mod holds;
 mod inputs;
 mod journal;
 mod lanes;
+mod limits;
 mod order;
 mod orders;
 mod outcomes;
+mod payments;
+mod placing;
 mod records;
 mod refold;
+mod refunds;
 mod refusals;
 mod report;
 mod rest;
@@ -61,7 +71,7 @@ use std::{
 };
 
 /// How often the progress is told while only the second pass is left.
-const REPORT_EVERY: Duration = Duration::from_millis(50);
+const REPORT_EVERY: Duration = Duration::from_millis(10);
 
 /// How far a verification is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,18 +253,24 @@ fn facts(directory: &Directory, walk: &Walk, audit: &Audit) -> Facts {
             refunded: totals.refunded,
             held: audit.accounts.held(),
         },
+        carts: audit.orders.carts.filled(),
         top_lists: audit.sales.lists(),
         top_window_to: top.as_ref().map(|(to, _)| *to),
         top: top.map_or_else(Vec::new, |(_, top)| top),
         ..Facts::default()
     };
+    let mut units = UnitFacts::default();
     for order in audit.orders.orders.values() {
         *facts.orders.entry(order.status.as_str()).or_default() += 1;
+        facts.payable += u64::from(order.payment_due.is_some());
         if order.status == OrderStatus::Failed {
             *facts.failed.entry(order.reason.as_str()).or_default() += 1;
         }
+        for line in &order.lines {
+            units.refunded += i128::from(line.refunded.0);
+            units.returned += i128::from(line.returned.0);
+        }
     }
-    let mut units = UnitFacts::default();
     for stock in audit.accounts.stocks() {
         units.supplied -= i128::from(stock.supply);
         units.available += i128::from(stock.available);

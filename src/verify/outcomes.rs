@@ -2,15 +2,19 @@
 //! who asks.
 
 use super::{
+    due::Due,
+    ends::outcome_of,
+    envelope,
     findings::{Desk, Invariant},
     inputs::{Body, Input},
     order::Order,
     orders::Orders,
+    payments::about_order,
 };
 use hashbrown::{HashMap, HashSet};
 use jupan_schemas::{
-    Account, Answer, Asker, Change, Code, Codec, CommandId, CommandResult, Entry, Fingerprint,
-    Micros, Money, OrderId, Outcome, OutcomeStored, ProductId, Verdict,
+    Answer, AskerJoined, Change, Code, Codec, CommandId, CommandResult, Entry, Fingerprint, Micros,
+    OrderId, Outcome, OutcomeStored, Verdict,
 };
 
 const RULE: Invariant = Invariant::Outcomes;
@@ -37,7 +41,7 @@ pub(super) struct Outcomes {
 /// What is known of a command id before an entry.
 enum Known<'a> {
     Nothing,
-    Order(&'a Order),
+    Order(OrderId, &'a Order),
     Stored(&'a Stored),
 }
 
@@ -45,44 +49,46 @@ impl Known<'_> {
     fn fingerprint(&self) -> Option<Fingerprint> {
         match self {
             Self::Nothing => None,
-            Self::Order(order) => Some(order.fingerprint),
+            Self::Order(_, order) => Some(order.fingerprint),
             Self::Stored(stored) => Some(stored.fingerprint),
         }
     }
 }
 
-/// Refusals that depend on more than the command: they stand for nothing, so that a retry may go
-/// better.
-fn is_never_stored(code: Code) -> bool {
-    let is_of_the_envelope =
-        matches!(code, Code::InvalidId | Code::InvalidKey | Code::InvalidTime | Code::Unsupported);
-    is_of_the_envelope || code.is_for_this_asker_only()
-}
-
 impl Outcomes {
-    /// Checks what an entry stores and answers. Comes before the entry's changes of orders.
+    /// Checks what an entry stores and answers. Comes before the entry's changes of orders. Says
+    /// whether the entry decides something, and not only repeats or puts off.
     pub(super) fn entry(
         &mut self,
         entry: &Entry,
         input: Option<&Input>,
+        due: Option<&Due>,
         orders: &Orders,
         codec: &mut Codec,
         desk: &mut Desk<'_>,
-    ) {
+    ) -> bool {
         let stored: Vec<&OutcomeStored> = entry.changes.iter().filter_map(stored_by).collect();
-        match (input, entry.verdict) {
-            (_, Verdict::Dead) | (None, _) => {
-                desk.same(RULE, "outcomes stored for nobody", 0, stored.len());
-                for answer in &entry.answers {
-                    self.misplaced.insert((answer.command_id, answer.asker.position));
-                }
-                return;
-            }
-            (Some(input), _) => match fingerprint(&input.body, codec) {
-                Some(own) => self.command(entry, input, own, &stored, orders, desk),
-                None => self.message(entry, &stored, orders, desk),
-            },
+        let (Some(input), true) = (input, entry.verdict != Verdict::Dead) else {
+            desk.same(RULE, "outcomes stored for nobody", 0, stored.len());
+            self.dead(entry, input, desk);
+            return false;
+        };
+        let is_message = input.body.command_id().is_none();
+        let decides =
+            is_message || entry.verdict != Verdict::Duplicate && !is_put_off(entry, input);
+        if let (true, Some(due)) = (decides, due) {
+            due.check(entry, desk);
         }
+        let mut answers = waiting(entry, orders);
+        match fingerprint(&input.body, codec) {
+            Some(own) => {
+                let asked = Asked { input, own, due, stored: &stored };
+                let outcome = self.command(entry, &asked, decides, orders, desk);
+                answers.extend(own_answer(input, outcome));
+            }
+            None => drop(desk.same(RULE, "outcomes stored on a message", 0, stored.len())),
+        }
+        desk.same(RULE, "answers", answers.as_slice(), entry.answers.as_slice());
         for answer in &entry.answers {
             self.tell(answer, desk);
         }
@@ -91,114 +97,75 @@ impl Outcomes {
             let at = entry.input.map_or(Micros(entry.stamp.0), |input| input.at);
             self.stored.insert(command_id, Stored { fingerprint, outcome, at });
         }
+        decides
     }
 
+    /// A record that no lane can use: whoever asked is told, where the lane could read who did.
+    fn dead(&mut self, entry: &Entry, input: Option<&Input>, desk: &mut Desk<'_>) {
+        let own = input.and_then(|input| own_answer(input, Some(Outcome::of(entry.code))));
+        let is_unread = entry.code == Code::Malformed && entry.answers.is_empty();
+        if !is_unread {
+            desk.same(RULE, "answers", own.as_slice(), entry.answers.as_slice());
+        }
+        let told = entry.answers.iter();
+        self.misplaced.extend(told.map(|answer| (answer.command_id, answer.asker.position)));
+    }
+
+    /// What the asker of a command is told at once.
     fn command(
         &self,
         entry: &Entry,
-        input: &Input,
-        own: Fingerprint,
-        stored: &[&OutcomeStored],
+        asked: &Asked<'_>,
+        decides: bool,
         orders: &Orders,
-        desk: &mut Desk<'_>,
-    ) {
-        let Some(id) = input.body.command_id() else { return };
-        let known = self.known(id, &input.body, input.at, orders);
-        let outcome = match entry.verdict {
-            Verdict::Duplicate => {
-                desk.same(RULE, "body of a duplicate", known.fingerprint(), Some(own));
-                let first = match known {
-                    Known::Order(order) => order.outcome,
-                    Known::Stored(stored) => Some(stored.outcome),
-                    Known::Nothing => None,
-                };
-                let code = first.map_or(Code::Ok, |outcome| outcome.code);
-                desk.same(RULE, "code of a duplicate", code, entry.code);
-                first
-            }
-            Verdict::Refused if is_never_stored(entry.code) => {
-                if entry.code == Code::IdempotencyKeyReused {
-                    let is_other = known.fingerprint().is_some_and(|first| first != own);
-                    desk.same(RULE, "key used for another body", true, is_other);
-                }
-                Some(Outcome::of(entry.code))
-            }
-            _ => {
-                let is_new = matches!(known, Known::Nothing);
-                desk.rule(RULE, "decision on a key", is_new, "the first", "another one");
-                self.first(entry, id, own, stored, desk)
-            }
-        };
-        let is_repeated = match entry.verdict {
-            Verdict::Duplicate => true,
-            Verdict::Refused => is_never_stored(entry.code),
-            _ => false,
-        };
-        if is_repeated {
-            desk.same(RULE, "outcomes stored by a repetition", 0, stored.len());
-        }
-        let reply_to = input.body.reply_to();
-        let answer = reply_to.zip(outcome).map(|(reply_to, outcome)| Answer {
-            command_id: id,
-            asker: Asker { reply_to, position: input.offset },
-            outcome,
-        });
-        desk.same(RULE, "answers", answer.as_slice(), entry.answers.as_slice());
-    }
-
-    /// The first decision on a key: stored, or remembered by the order that it places.
-    fn first(
-        &self,
-        entry: &Entry,
-        id: CommandId,
-        own: Fingerprint,
-        stored: &[&OutcomeStored],
         desk: &mut Desk<'_>,
     ) -> Option<Outcome> {
-        let placed = entry.changes.iter().find_map(|change| match change {
-            Change::OrderPlaced(placed) => Some(placed),
-            _ => None,
-        });
-        let [first] = stored else {
-            let remembers = placed.is_some_and(|placed| placed.fingerprint == own);
-            let holds = stored.is_empty() && remembers;
-            let found = format_args!("{} stored outcomes", stored.len());
-            desk.rule(RULE, "what remembers the key", holds, "its outcome or its order", found);
-            return None;
-        };
-        desk.same(RULE, "command id of the stored outcome", id, first.command_id);
-        desk.same(RULE, "fingerprint of the stored outcome", own, first.fingerprint);
-        desk.same(RULE, "code of the stored outcome", entry.code, first.outcome.code);
-        let wallet = entry.postings.iter().find(|posting| posting.account == Account::Wallet);
-        let balance = wallet.map(|posting| Money(posting.balance));
-        desk.same(RULE, "balance in the stored outcome", balance, first.outcome.balance);
-        Some(first.outcome)
+        let Asked { input, own, due, stored } = *asked;
+        let id = input.body.command_id()?;
+        let known = self.known(id, &input.body, input.at, orders);
+        envelope::check(entry, input, desk);
+        if decides {
+            let is_new = matches!(known, Known::Nothing);
+            desk.rule(RULE, "decision on a key", is_new, "the first", "another one");
+            return first(entry, id, asked, desk);
+        }
+        desk.same(RULE, "outcomes stored by a repetition", 0, stored.len());
+        if entry.verdict == Verdict::Duplicate {
+            desk.same(RULE, "body of a duplicate", known.fingerprint(), Some(own));
+            return repeated(entry, input, &known, desk);
+        }
+        self.check_put_off(entry, asked, &known, desk);
+        let told = due.and_then(|due| due.refusal(entry.code));
+        Some(told.copied().unwrap_or_else(|| Outcome::of(entry.code)))
     }
 
-    /// A message answers those who wait for the order that it ends.
-    fn message(
+    /// A refusal that stands for nothing must be due all the same.
+    fn check_put_off(
         &self,
         entry: &Entry,
-        stored: &[&OutcomeStored],
-        orders: &Orders,
+        asked: &Asked<'_>,
+        known: &Known<'_>,
         desk: &mut Desk<'_>,
     ) {
-        desk.same(RULE, "outcomes stored on a message", 0, stored.len());
-        let ended = entry.changes.iter().find_map(|change| match change {
-            Change::OrderEnded(ended) => Some(ended),
-            _ => None,
-        });
-        let mut expected = Vec::new();
-        if let Some(ended) = ended
-            && let Some(order) = orders.orders.get(&ended.order_id)
-            && let Some(command_id) = ended.order_id.command()
-        {
-            let outcome = order_outcome(ended.order_id, ended.code, ended.product_id);
-            let answers =
-                order.askers.iter().map(|asker| Answer { command_id, asker: *asker, outcome });
-            expected.extend(answers);
+        match entry.code {
+            Code::IdempotencyKeyReused => {
+                let is_other = known.fingerprint().is_some_and(|first| first != asked.own);
+                desk.same(RULE, "key used for another body", true, is_other);
+            }
+            Code::OrderNotReady => {
+                let is_new = matches!(known, Known::Nothing);
+                desk.rule(RULE, "decision on a key", is_new, "the first", "another one");
+                if let Some(due) = asked.due {
+                    due.check(entry, desk);
+                }
+            }
+            Code::Unsupported => {
+                let is_new = envelope::is_beyond_version_1(&asked.input.body);
+                desk.rule(RULE, "wish", is_new, "one that every version knows", "UNSUPPORTED");
+            }
+            code if envelope::refuses(code, asked.input) => {}
+            code => desk.fault(RULE, "refusal that is not stored", "one of its kind", code),
         }
-        desk.same(RULE, "answers", expected.as_slice(), entry.answers.as_slice());
     }
 
     fn known<'a>(
@@ -209,9 +176,10 @@ impl Outcomes {
         orders: &'a Orders,
     ) -> Known<'a> {
         if let Body::User(command) = body
-            && let Some(order) = orders.orders.get(&OrderId::of(command.user_id, &command.key))
+            && let order_id = OrderId::of(command.user_id, &command.key)
+            && let Some(order) = orders.orders.get(&order_id)
         {
-            return Known::Order(order);
+            return Known::Order(order_id, order);
         }
         match self.stored.get(&id) {
             Some(stored) if at.since(stored.at) <= KEPT_US => Known::Stored(stored),
@@ -243,9 +211,86 @@ impl Outcomes {
     }
 }
 
-/// What all who ask for an order are told once it has ended.
-fn order_outcome(id: OrderId, code: Code, product_id: Option<ProductId>) -> Outcome {
-    Outcome { code, order_id: Some(id), balance: None, product_id }
+/// A command as this check sees it.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    input: &'a Input,
+    own: Fingerprint,
+    due: Option<&'a Due>,
+    stored: &'a [&'a OutcomeStored],
+}
+
+/// Whether a command was only put off: its key stands for what it stood for, and a retry may go
+/// better.
+fn is_put_off(entry: &Entry, input: &Input) -> bool {
+    entry.verdict == Verdict::Refused
+        && (entry.code == Code::Unsupported
+            || entry.code.is_for_this_asker_only()
+            || envelope::refuses(entry.code, input))
+}
+
+/// The first decision on a key: stored, or remembered by the order that it places.
+fn first(entry: &Entry, id: CommandId, asked: &Asked<'_>, desk: &mut Desk<'_>) -> Option<Outcome> {
+    let placed = entry.changes.iter().find_map(|change| match change {
+        Change::OrderPlaced(placed) => Some(placed),
+        _ => None,
+    });
+    let [first] = asked.stored else {
+        let remembers = placed.is_some_and(|placed| placed.fingerprint == asked.own);
+        let holds = asked.stored.is_empty() && remembers;
+        let found = format_args!("{} stored outcomes", asked.stored.len());
+        desk.rule(RULE, "what remembers the key", holds, "its outcome or its order", found);
+        return None;
+    };
+    desk.rule(RULE, "what remembers the key", placed.is_none(), "only its order", "both");
+    desk.same(RULE, "command id of the stored outcome", id, first.command_id);
+    desk.same(RULE, "fingerprint of the stored outcome", asked.own, first.fingerprint);
+    desk.same(RULE, "code of the stored outcome", entry.code, first.outcome.code);
+    let is_due = asked.due.is_some_and(|due| due.is_outcome(entry.verdict, &first.outcome));
+    let found = format_args!("{:?}", first.outcome);
+    desk.rule(RULE, "stored outcome", is_due, "what the command must come to", found);
+    Some(first.outcome)
+}
+
+/// The key is known: its first outcome again, or a place among those who wait for it.
+fn repeated(
+    entry: &Entry,
+    input: &Input,
+    known: &Known<'_>,
+    desk: &mut Desk<'_>,
+) -> Option<Outcome> {
+    let (first, order) = match known {
+        Known::Order(id, order) => (order.outcome, Some((*id, *order))),
+        Known::Stored(stored) => (Some(stored.outcome), None),
+        Known::Nothing => (None, None),
+    };
+    let code = first.map_or(Code::Ok, |outcome| outcome.code);
+    desk.same(RULE, "code of a duplicate", code, entry.code);
+    let waits = order.filter(|_| first.is_none()).and_then(|(order_id, order)| {
+        let asker = input.asker().filter(|asker| order.has_room_for(*asker))?;
+        Some(Change::AskerJoined(AskerJoined { order_id, asker }))
+    });
+    let about = "asker who joins an order";
+    desk.same(RULE, about, waits.as_slice(), entry.changes.as_slice());
+    first
+}
+
+/// Those who wait for the order that an entry gives its first outcome.
+fn waiting(entry: &Entry, orders: &Orders) -> Vec<Answer> {
+    let told = entry.changes.iter().find_map(|change| match change {
+        Change::OrderReserved(c) => Some((c.order_id, about_order(c.order_id, Code::Ok))),
+        Change::OrderEnded(ended) => Some((ended.order_id, outcome_of(ended))),
+        _ => None,
+    });
+    let Some((id, outcome)) = told else { return Vec::new() };
+    let order = orders.orders.get(&id).filter(|order| order.outcome.is_none());
+    let (Some(order), Some(command_id)) = (order, id.command()) else { return Vec::new() };
+    order.askers.iter().map(|asker| Answer { command_id, asker: *asker, outcome }).collect()
+}
+
+fn own_answer(input: &Input, outcome: Option<Outcome>) -> Option<Answer> {
+    let command_id = input.body.command_id()?;
+    Some(Answer { command_id, asker: input.asker()?, outcome: outcome? })
 }
 
 fn stored_by(change: &Change) -> Option<&OutcomeStored> {

@@ -35,12 +35,16 @@ pub(crate) struct Facts {
     pub(crate) products: usize,
     /// Orders by status.
     pub(crate) orders: BTreeMap<&'static str, u64>,
+    /// Pending orders that wait for their payment.
+    pub(crate) payable: u64,
     /// Failed orders by code.
     pub(crate) failed: BTreeMap<&'static str, u64>,
     /// Money, in minor units.
     pub(crate) money: MoneyFacts,
     /// Units of all products.
     pub(crate) units: UnitFacts,
+    /// Carts with something in them.
+    pub(crate) carts: usize,
     /// Published lists of best sellers.
     pub(crate) top_lists: u64,
     /// Best sellers of the three days up to the newest sale.
@@ -67,7 +71,12 @@ pub(crate) struct UnitFacts {
     pub(crate) supplied: i128,
     pub(crate) available: i128,
     pub(crate) reserved: i128,
+    /// Sold, and not taken back.
     pub(crate) sold: i128,
+    /// Paid back.
+    pub(crate) refunded: i128,
+    /// Of these, taken back into stock; the others are on their way.
+    pub(crate) returned: i128,
 }
 
 /// The result of a verification.
@@ -176,8 +185,12 @@ impl Facts {
         }
         writeln!(out, "journal    {steps} steps, {entries} entries in {frames} frames")?;
         writeln!(out, "in flight  {} inputs", self.unread_inputs)?;
-        writeln!(out, "shop       {} users, {} products", self.users, self.products)?;
+        let Self { users, products, carts, payable, .. } = self;
+        writeln!(out, "shop       {users} users, {products} products, {carts} filled carts")?;
         writeln!(out, "orders     {}", listed(&self.orders))?;
+        if *payable > 0 {
+            writeln!(out, "payable    {payable} of the PENDING")?;
+        }
         if !self.failed.is_empty() {
             writeln!(out, "failed     {}", listed(&self.failed))?;
         }
@@ -186,11 +199,17 @@ impl Facts {
             out,
             "money      {charged} charged, {paid} paid, {refunded} refunded, {held} in wallets"
         )?;
-        let UnitFacts { supplied, available, reserved, sold } = self.units;
+        let UnitFacts { supplied, available, reserved, sold, refunded, returned } = self.units;
         writeln!(
             out,
             "units      {supplied} in, {available} available, {reserved} reserved, {sold} sold"
         )?;
+        if refunded > 0 {
+            writeln!(
+                out,
+                "returns    {refunded} units paid back, {returned} of them back in stock"
+            )?;
+        }
         writeln!(out, "lists      {} published lists of best sellers", self.top_lists)?;
         for TopProduct { rank, product_id, units, amount } in &self.top {
             writeln!(out, "top {rank:<6} product {product_id}: {units} units for {amount}")?;

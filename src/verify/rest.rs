@@ -8,7 +8,7 @@ use super::{
     order::{Hold, Order, Promise},
     orders::Orders,
 };
-use jupan_schemas::{HoldEnd, Lane, OrderId, OrderStatus, Payment, Role, partition_of};
+use jupan_schemas::{HoldEnd, Lane, OrderId, OrderStatus, Role, partition_of};
 
 const RULE: Invariant = Invariant::Orders;
 
@@ -37,6 +37,7 @@ pub(super) fn check(
             }
             OrderStatus::Success | OrderStatus::Refunded => {
                 ended(id, order, (Kind::Settle, HoldEnd::Settled), unread, &mut desk);
+                given_back(id, order, unread, &mut desk);
             }
             _ => ended(id, order, (Kind::Release, HoldEnd::Released), unread, &mut desk),
         }
@@ -62,9 +63,17 @@ fn pending(id: OrderId, order: &Order, unread: &Unread, is_overdue: bool, desk: 
         let found = format_args!("{:?}, hold {:?}", part.promise, part.hold);
         desk.rule(RULE, about, holds, "held, or a message that asks or answers", found);
     }
-    let is_complete = order.parts.iter().all(|part| part.promise == Promise::Reserved);
-    let must_end = is_complete && order.payment == Payment::Now;
-    desk.rule(RULE, about, !must_end, "ended: everything is held", "pending");
+    let is_stuck = order.is_held(None) && order.payment_due.is_none();
+    desk.rule(RULE, about, !is_stuck, "ended, or payable: everything is held", "pending");
+}
+
+/// What was paid back is back in stock, or on its way.
+fn given_back(id: OrderId, order: &Order, unread: &Unread, desk: &mut Desk<'_>) {
+    for line in &order.lines {
+        let back = i128::from(line.returned.0) + i128::from(unread.returns(id, line.product).0);
+        let about = format_args!("units of product {} back from order {id}", line.product);
+        desk.same(RULE, about, i128::from(line.refunded.0), back);
+    }
 }
 
 fn ended(

@@ -10,7 +10,7 @@ use super::{
 };
 use jupan_schemas::{
     Code, Lane,
-    rows::{HoldRow, Key, OrderRow, ProductRow, Row},
+    rows::{HoldRow, Key, OrderLine, OrderRow, ProductRow, Row},
 };
 
 const RULE: Invariant = Invariant::Journal;
@@ -48,6 +48,9 @@ impl Model<'_> {
                     let own = self.accounts.wallet(user.user_id.0);
                     let about = format_args!("folded balance of user {}", user.user_id);
                     desk.same(RULE, about, own, user.balance.0);
+                    let own = self.orders.carts.of(user.user_id);
+                    let about = format_args!("folded cart of user {}", user.user_id);
+                    desk.same(RULE, about, own, user.cart.as_slice());
                 }
                 Row::Product(product) => {
                     count.products += 1;
@@ -87,11 +90,24 @@ impl Model<'_> {
             return;
         };
         let reason = (own.reason != Code::Ok).then_some(own.reason);
-        desk.same(RULE, about, (own.status, reason), (row.status, row.reason));
-        desk.same(RULE, about, (own.total, own.sold_at), (row.total, row.sold_at));
-        let lines = own.lines.iter().map(|line| (line.product, line.units, line.price));
-        let found = row.lines.iter().map(|line| (line.product_id, line.quantity, line.price));
-        desk.rule(RULE, about, lines.eq(found), "the lines that were placed", "others");
+        let status = (own.status, reason, own.reason_product);
+        desk.same(RULE, about, status, (row.status, row.reason, row.reason_product));
+        let money = (own.total, own.payment_due, own.sold_at);
+        desk.same(RULE, about, money, (row.total, row.payment_due, row.sold_at));
+        let wish = (own.user, own.is_from_cart, own.payment, own.deadline, own.occurred_at);
+        let found = (row.user_id, row.from_cart, row.payment, row.deadline, row.occurred_at);
+        desk.same(RULE, about, wish, found);
+        let first = (own.fingerprint, own.outcome, own.placed_at);
+        desk.same(RULE, about, first, (row.fingerprint, row.outcome, row.created_at));
+        desk.same(RULE, about, (own.awaits(), &own.askers), (row.awaits.clone(), &row.askers));
+        desk.same(RULE, about, own.history(), row.history.clone());
+        let lines = own.lines.iter().map(|line| OrderLine {
+            product_id: line.product,
+            quantity: line.units,
+            price: line.price,
+            refunded: line.refunded,
+        });
+        desk.same(RULE, about, lines.collect(), row.lines.clone());
     }
 
     fn hold(&self, row: &HoldRow, desk: &mut Desk<'_>) {

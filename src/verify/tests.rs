@@ -3,10 +3,13 @@
 
 mod faults;
 mod forge;
+mod forged;
 mod format;
 mod good;
 mod lane;
 mod noise;
+mod random;
 mod scenes;
 mod shop;
+mod sweep;
 mod writer;

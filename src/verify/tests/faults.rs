@@ -3,56 +3,25 @@
 
 use super::{
     forge::{
-        PRODUCTS_0, USERS_0, change_entry, change_record, change_steps, double_record, drop_record,
-        mend_chain, put_step, renumber, steps, text, verify,
+        PRODUCTS_0, Planted, USERS_0, at, at_step, change_entry, change_record, change_steps,
+        double_record, drop_record, drop_sales, find, mend_chain, put_step, renumber, shift_money,
+        steps, text, verify,
     },
     scenes::busy,
     shop::Shop,
 };
 use crate::verify::findings::Invariant;
 use jupan_schemas::{
-    Account, Change, Code, CommandResult, Entry, HoldEnd, Lane, Message, Micros, Money, OrderEvent,
+    Account, Change, Code, CommandResult, Entry, HoldEnd, Message, Micros, Money, OrderEvent,
     OrderStatus, Posting, ProductMessage, Sale, Stamp, ToProducts, TopProducts, TopicId, Units,
     Verdict,
 };
-
-/// Where a fault was planted.
-#[derive(Clone, Copy, Default)]
-struct Planted {
-    lane: Option<Lane>,
-    step: Option<u64>,
-    sequence: Option<u64>,
-}
-
-fn at(lane: Lane, (step, sequence): (u64, u64)) -> Planted {
-    Planted { lane: Some(lane), step: Some(step), sequence: Some(sequence) }
-}
-
-fn at_step(lane: Lane, step: u64) -> Planted {
-    Planted { lane: Some(lane), step: Some(step), sequence: None }
-}
 
 /// Plants a fault into a sound log, and looks for it.
 fn check(invariant: Invariant, about: &str, plant: impl FnOnce(&mut Shop) -> Planted) {
     let mut shop = busy(1);
     let planted = plant(&mut shop);
     find(&shop, invariant, about, planted);
-}
-
-fn find(shop: &Shop, invariant: Invariant, about: &str, planted: Planted) {
-    let report = verify(shop);
-    assert_eq!(report.exit_code(), 1, "nothing found");
-    let is_it = |place: crate::verify::findings::Place| {
-        planted.lane.is_none_or(|lane| place.lane == Some(lane))
-            && planted.step.is_none_or(|step| place.step == Some(step))
-            && planted.sequence.is_none_or(|sequence| place.sequence == Some(sequence))
-    };
-    let found = report
-        .findings
-        .of(invariant)
-        .any(|finding| finding.about.contains(about) && is_it(finding.place));
-    let (step, sequence) = (planted.step, planted.sequence);
-    assert!(found, "`{about}` not found at step {step:?}, entry {sequence:?}\n{}", text(&report));
 }
 
 fn wallet(entry: &mut Entry) -> Option<&mut Posting> {
@@ -105,27 +74,7 @@ fn one_won_more_with_everything_behind_it_mended() {
             owner = wallet(entry).map(|posting| posting.owner);
             is_it
         });
-        let mut is_behind = false;
-        change_steps(shop, USERS_0, |step| {
-            for entry in &mut step.entries {
-                let is_it = entry.sequence == place.1;
-                is_behind |= is_it;
-                for posting in &mut entry.postings {
-                    let change = match posting.account {
-                        Account::Funding => -1,
-                        Account::Wallet if Some(posting.owner) == owner => 1,
-                        _ => 0,
-                    };
-                    posting.delta += if is_it { change } else { 0 };
-                    posting.balance += if is_behind { change } else { 0 };
-                }
-            }
-            for balance in &mut step.balances {
-                if is_behind && balance.account == Account::Funding {
-                    balance.balance -= 1;
-                }
-            }
-        });
+        shift_money(shop, place.1, Account::Funding, owner.expect("a wallet"));
         at(USERS_0, place)
     });
 }
@@ -320,7 +269,7 @@ fn outcomes_that_change() {
         });
         at(USERS_0, place)
     });
-    check(Invariant::Outcomes, "asker who joins order", |shop| {
+    check(Invariant::Outcomes, "asker who joins an order", |shop| {
         let place = change_entry(shop, USERS_0, |entry| {
             let joined = entry.changes.iter_mut().find_map(|change| match change {
                 Change::AskerJoined(joined) => Some(joined),
@@ -435,16 +384,7 @@ fn holds_at_another_price_or_without_end() {
                 entry.postings.clear();
             }
         });
-        let event = format!("products/0/{}/", last.1);
-        let codec = jupan_schemas::Codec::embedded();
-        for group in &mut shop.log {
-            group.retain(|record| {
-                let is_sale = record.topic == TopicId::Sales;
-                let sale = is_sale.then(|| codec.decode::<Sale>(&record.value).expect("a sale"));
-                sale.is_none_or(|sale| !sale.event_id.starts_with(&event))
-            });
-        }
-        renumber(shop);
+        drop_sales(shop, PRODUCTS_0, last.1);
         Planted { lane: Some(USERS_0), ..Planted::default() }
     });
 }

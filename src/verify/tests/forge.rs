@@ -5,12 +5,49 @@ use super::{
     shop::Shop,
     writer::{self, OwnedRecord},
 };
-use crate::verify::{Options, Report, run};
-use jupan_schemas::{Codec, Entry, Hash, Lane, Record, Role, Step, TopicId};
+use crate::verify::{
+    Options, Report,
+    findings::{Invariant, Place},
+    run,
+};
+use jupan_schemas::{Account, Codec, Entry, Hash, Lane, Record, Role, Sale, Step, TopicId};
 use tempfile::TempDir;
 
 pub(crate) const USERS_0: Lane = Lane { role: Role::Users, index: 0 };
 pub(crate) const PRODUCTS_0: Lane = Lane { role: Role::Products, index: 0 };
+
+/// Where a fault was planted.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Planted {
+    pub(crate) lane: Option<Lane>,
+    pub(crate) step: Option<u64>,
+    pub(crate) sequence: Option<u64>,
+}
+
+pub(crate) fn at(lane: Lane, (step, sequence): (u64, u64)) -> Planted {
+    Planted { lane: Some(lane), step: Some(step), sequence: Some(sequence) }
+}
+
+pub(crate) fn at_step(lane: Lane, step: u64) -> Planted {
+    Planted { lane: Some(lane), step: Some(step), sequence: None }
+}
+
+/// Looks for a fault where it was planted.
+pub(crate) fn find(shop: &Shop, invariant: Invariant, about: &str, planted: Planted) {
+    let report = verify(shop);
+    assert_eq!(report.exit_code(), 1, "`{about}`: nothing found");
+    let is_it = |place: Place| {
+        planted.lane.is_none_or(|lane| place.lane == Some(lane))
+            && planted.step.is_none_or(|step| place.step == Some(step))
+            && planted.sequence.is_none_or(|sequence| place.sequence == Some(sequence))
+    };
+    let found = report
+        .findings
+        .of(invariant)
+        .any(|finding| finding.about.contains(about) && is_it(finding.place));
+    let (step, sequence) = (planted.step, planted.sequence);
+    assert!(found, "`{about}` not found at step {step:?}, entry {sequence:?}\n{}", text(&report));
+}
 
 /// Saves a log and verifies it.
 pub(crate) fn verify(shop: &Shop) -> Report {
@@ -92,6 +129,46 @@ pub(crate) fn change_steps(shop: &mut Shop, lane: Lane, mut change: impl FnMut(&
         put_step(shop, place, &step);
     }
     mend_chain(shop, lane);
+}
+
+/// Moves one won more into a user's wallet, in one entry, and mends every later balance, every
+/// header and the chain.
+pub(crate) fn shift_money(shop: &mut Shop, sequence: u64, from: Account, owner: u64) {
+    let mut is_behind = false;
+    change_steps(shop, USERS_0, |step| {
+        for entry in &mut step.entries {
+            let is_it = entry.sequence == sequence;
+            is_behind |= is_it;
+            for posting in &mut entry.postings {
+                let change = match posting.account {
+                    Account::Wallet if posting.owner == owner => 1,
+                    account if account == from => -1,
+                    _ => 0,
+                };
+                posting.delta += if is_it { change } else { 0 };
+                posting.balance += if is_behind { change } else { 0 };
+            }
+        }
+        for balance in &mut step.balances {
+            if is_behind && balance.account == from {
+                balance.balance -= 1;
+            }
+        }
+    });
+}
+
+/// Drops the sales that an entry of a product lane has made.
+pub(crate) fn drop_sales(shop: &mut Shop, lane: Lane, sequence: u64) {
+    let event = format!("{lane}/{sequence}/");
+    let codec = Codec::embedded();
+    for group in &mut shop.log {
+        group.retain(|record| {
+            let is_sale = record.topic == TopicId::Sales;
+            let sale = is_sale.then(|| codec.decode::<Sale>(&record.value).expect("a sale"));
+            sale.is_none_or(|sale| !sale.event_id.starts_with(&event))
+        });
+    }
+    renumber(shop);
 }
 
 /// Drops the first record for which `wanted` says true, and closes the gap in the offsets.

@@ -6,15 +6,25 @@ use super::{
 };
 use jupan_ledger::{Rules, products, users};
 use jupan_schemas::{
-    Answer, ChargeBalance, Codec, CommandResult, Envelope, ExpireOrder, Line, Micros, Money,
-    OrderId, Payment, PlaceOrder, ProductCommand, ProductId, ProductPayload, RegisterProduct,
-    RegisterUser, Sale, Source, Stamp, ToUsers, TopProduct, TopProducts, TopicId, TraceId, Units,
-    UserCommand, UserId, UserMessage, UserPayload, partition_of,
+    AddToCart, Answer, CancelOrder, ChargeBalance, Codec, CommandResult, Envelope, ExpireOrder,
+    Line, Micros, Money, OrderId, PayOrder, Payment, PlaceOrder, ProductCommand, ProductId,
+    ProductPayload, RefundOrder, RegisterProduct, RegisterUser, RemoveFromCart, Sale, Source,
+    Stamp, ToUsers, TopProduct, TopProducts, TopicId, TraceId, Units, UserCommand, UserId,
+    UserMessage, UserPayload, partition_of,
 };
 use std::collections::BTreeMap;
 
 /// Where the shop's time begins.
 const START: i64 = 1_700_000_000_000_000;
+
+/// Products with units, as lines.
+fn lines(items: &[(u64, i64)]) -> Vec<Line> {
+    let line = |(product, units): &(u64, i64)| Line {
+        product_id: ProductId(*product),
+        quantity: Units(*units),
+    };
+    items.iter().map(line).collect()
+}
 
 /// A whole shop and its log.
 pub(crate) struct Shop {
@@ -23,6 +33,12 @@ pub(crate) struct Shop {
     pub(crate) codec: Codec,
     pub(crate) log: Vec<Group>,
     pub(crate) now: i64,
+    /// Of the next commands.
+    pub(crate) occurred_at: Option<Micros>,
+    /// How long ago the next commands were made.
+    pub(crate) age_us: i64,
+    /// Where the next commands want to be answered.
+    pub(crate) reply_to: u32,
     ends: BTreeMap<(TopicId, u16), u64>,
     users: Vec<LaneOf<users::Users>>,
     products: Vec<LaneOf<products::Products>>,
@@ -39,6 +55,9 @@ impl Shop {
             codec: Codec::embedded(),
             log: Vec::new(),
             now: START,
+            occurred_at: None,
+            age_us: 0,
+            reply_to: 1,
             ends: BTreeMap::new(),
             users: (0..lanes).map(|index| LaneOf::new(index, lanes)).collect(),
             products: (0..lanes).map(|index| LaneOf::new(index, lanes)).collect(),
@@ -171,11 +190,11 @@ impl Shop {
         let command = UserCommand {
             user_id: UserId(user),
             key: key.to_owned(),
-            created_at: Micros(self.now),
-            occurred_at: None,
+            created_at: Micros(self.now - self.age_us),
+            occurred_at: self.occurred_at,
             actor: format!("user:{user}"),
             trace_id: Some(TraceId([9; 16])),
-            reply_to: (user != 3).then_some(1),
+            reply_to: (user != 3).then_some(self.reply_to),
             payload,
         };
         let value = self.codec.to_bytes(&command);
@@ -200,16 +219,48 @@ impl Shop {
 
     /// Orders so many units of each product, paid now.
     pub(crate) fn order(&mut self, user: u64, key: &str, items: &[(u64, i64)]) -> OrderId {
-        let items = items
-            .iter()
-            .map(|(product, units)| Line {
-                product_id: ProductId(*product),
-                quantity: Units(*units),
-            })
-            .collect();
-        let place = PlaceOrder { items, from_cart: false, payment: Payment::Now };
-        self.user(user, key, UserPayload::PlaceOrder(place));
+        let items = lines(items);
+        self.place(user, key, PlaceOrder { items, from_cart: false, payment: Payment::Now })
+    }
+
+    /// The same, to be paid later.
+    pub(crate) fn order_later(&mut self, user: u64, key: &str, items: &[(u64, i64)]) -> OrderId {
+        let items = lines(items);
+        self.place(user, key, PlaceOrder { items, from_cart: false, payment: Payment::Later })
+    }
+
+    /// Orders what is in the cart.
+    pub(crate) fn order_cart(&mut self, user: u64, key: &str, payment: Payment) -> OrderId {
+        self.place(user, key, PlaceOrder { items: Vec::new(), from_cart: true, payment })
+    }
+
+    pub(crate) fn place(&mut self, user: u64, key: &str, wish: PlaceOrder) -> OrderId {
+        self.user(user, key, UserPayload::PlaceOrder(wish));
         OrderId::of(UserId(user), key)
+    }
+
+    pub(crate) fn pay(&mut self, user: u64, key: &str, order_id: OrderId) {
+        self.user(user, key, UserPayload::PayOrder(PayOrder { order_id }));
+    }
+
+    pub(crate) fn cancel(&mut self, user: u64, key: &str, order_id: OrderId) {
+        self.user(user, key, UserPayload::CancelOrder(CancelOrder { order_id }));
+    }
+
+    /// Wants money back for so many units of each product; none: for all that is left.
+    pub(crate) fn refund(&mut self, user: u64, key: &str, order_id: OrderId, items: &[(u64, i64)]) {
+        let items = lines(items);
+        self.user(user, key, UserPayload::RefundOrder(RefundOrder { order_id, items }));
+    }
+
+    pub(crate) fn add(&mut self, user: u64, key: &str, (product, units): (u64, i64)) {
+        let (product_id, quantity) = (ProductId(product), Units(units));
+        self.user(user, key, UserPayload::AddToCart(AddToCart { product_id, quantity }));
+    }
+
+    pub(crate) fn remove(&mut self, user: u64, key: &str, product: u64, units: Option<i64>) {
+        let (product_id, quantity) = (ProductId(product), units.map(Units));
+        self.user(user, key, UserPayload::RemoveFromCart(RemoveFromCart { product_id, quantity }));
     }
 
     /// The timer of an order's lane rings.
@@ -258,10 +309,13 @@ impl Shop {
         for record in self.log.iter().flatten().filter(|r| r.topic == TopicId::Sales) {
             let sale: Sale = self.codec.decode(&record.value).expect("a sale");
             positions[usize::from(record.partition)] = record.offset + 1;
+            if !(from..to).contains(&sale.sold_at.0) {
+                continue;
+            }
             let sum = sums.entry(sale.product_id).or_default();
             *sum = (sum.0 + sale.units.0, sum.1 + sale.amount.0);
         }
-        let mut all: Vec<_> = sums.into_iter().collect();
+        let mut all: Vec<_> = sums.into_iter().filter(|(_, (units, _))| *units > 0).collect();
         all.sort_by_key(|(product, (units, amount))| (-units, -amount, *product));
         all.truncate(limit);
         let ranked = (1..).zip(all).map(|(rank, (product_id, (units, amount)))| TopProduct {
