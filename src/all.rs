@@ -1,6 +1,6 @@
 //! Every role in one process, on the embedded log and store: what `jupan` runs by default.
 
-use crate::traces;
+use crate::{demo, open_files, traces};
 use anyhow::{Context, bail};
 use jupan_analytics::{Analyzer, TopAnswer, TopError, TopQuery, View};
 use jupan_ingest_api::{Api, Drained, Health, Ports, Top};
@@ -13,7 +13,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{net::TcpListener, signal::unix, sync::Notify};
@@ -43,6 +46,9 @@ pub(crate) struct Options {
     /// The data directory; made if it is not there
     #[arg(long, env = "JUPAN_DATA", default_value = "./jupan-data", value_name = "DIR")]
     pub(crate) data: PathBuf,
+    /// Adds a made-up catalogue and users 1 to 10 with money; only in a directory of its own
+    #[arg(long, env = "JUPAN_DEMO", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) demo: bool,
     /// Lanes of each role, fixed when the data directory is made; default: half the cores
     #[arg(
         long,
@@ -116,6 +122,12 @@ impl Options {
         if self.charge_min > self.charge_max {
             bail!("--charge-min is above --charge-max");
         }
+        if self.demo && !(self.charge_min..=self.charge_max).contains(&demo::WALLET) {
+            bail!(
+                "--demo charges every user with {}: --charge-min and --charge-max must allow it",
+                demo::WALLET
+            );
+        }
         jupan_ingest_api::check_listen(self.listen, false)?;
         Ok(())
     }
@@ -130,9 +142,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let metrics =
         PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let files_max = open_files::raise();
     let shop = Shop::open(options)?;
-    let served = runtime.block_on(serve(options, &shop, metrics));
-    let drained = shop.close();
+    let served = runtime.block_on(serve(options, &shop, metrics, files_max));
+    let data = options.data.display();
+    let drained = shop.close().with_context(|| format!("the shop in {data} had to stop"));
     runtime.shutdown_timeout(Duration::from_millis(200));
     served.and(drained)
 }
@@ -144,6 +158,8 @@ pub(crate) struct Shop {
     host: Arc<Host>,
     analyzer: Analyzer,
     failed: Arc<Notify>,
+    /// Whether everything is there that was asked for at the start.
+    is_set_up: Arc<AtomicBool>,
 }
 
 impl Shop {
@@ -165,6 +181,9 @@ impl Shop {
                 .with_context(|| {
                     format!("the log in {} cannot be opened", options.data.display())
                 })?;
+        if options.demo {
+            demo::claim(&options.data, &*log)?;
+        }
         let store_dir = options.data.join("store");
         let store = embedded_store::EmbeddedStore::open(&store_dir, Default::default())
             .with_context(|| format!("the store in {} cannot be opened", store_dir.display()))?;
@@ -188,11 +207,17 @@ impl Shop {
         };
         let analyzer = Analyzer::start(log.clone(), analyzer_options)
             .context("the analyzer cannot be started")?;
-        Ok(Self { log, store, host, analyzer, failed })
+        let is_set_up = Arc::new(AtomicBool::new(!options.demo));
+        Ok(Self { log, store, host, analyzer, failed, is_set_up })
     }
 
     fn probe(&self) -> Probe {
-        Probe { host: self.host.clone(), log: self.log.clone(), store: self.store.clone() }
+        Probe {
+            host: self.host.clone(),
+            log: self.log.clone(),
+            store: self.store.clone(),
+            is_set_up: self.is_set_up.clone(),
+        }
     }
 
     /// Why the shop cannot go on, if so.
@@ -212,7 +237,7 @@ impl Shop {
         self.log.close();
         let stored = self.store.close();
         if let Some(cause) = failure {
-            bail!("the shop cannot go on: {cause}");
+            bail!("{cause}. What was acknowledged is in its log: remove the cause and start again");
         }
         stored.context("the store cannot be closed")?;
         if !finished {
@@ -228,11 +253,12 @@ struct Probe {
     host: Arc<Host>,
     log: Arc<embedded_log::EmbeddedLog>,
     store: Arc<embedded_store::EmbeddedStore>,
+    is_set_up: Arc<AtomicBool>,
 }
 
 impl Health for Probe {
     fn is_ready(&self) -> bool {
-        self.host.is_ready()
+        self.host.is_ready() && self.is_set_up.load(Ordering::Acquire)
     }
 
     fn failure(&self) -> Option<String> {
@@ -249,11 +275,16 @@ impl Top for Tops {
     }
 }
 
-async fn serve(options: &Options, shop: &Shop, metrics: PrometheusHandle) -> anyhow::Result<()> {
+async fn serve(
+    options: &Options,
+    shop: &Shop,
+    metrics: PrometheusHandle,
+    files_max: u64,
+) -> anyhow::Result<()> {
     let listener = TcpListener::bind(options.listen)
         .await
         .with_context(|| format!("{} cannot be listened on", options.listen))?;
-    let address = listener.local_addr()?;
+    let url = format!("http://{}", listener.local_addr()?);
     let ports = Ports {
         log: shop.log.clone(),
         store: shop.store.clone(),
@@ -261,18 +292,27 @@ async fn serve(options: &Options, shop: &Shop, metrics: PrometheusHandle) -> any
         health: Arc::new(shop.probe()),
         render_metrics: Arc::new(move || metrics.render()),
         schema_ids: Arc::new(SchemaIds::embedded()),
-        base_url: format!("http://{address}"),
+        base_url: url.clone(),
+        is_demo: options.demo,
     };
-    let limits = jupan_ingest_api::Limits {
+    let rules = options.rules(shop.log.partitions());
+    let mut limits = jupan_ingest_api::Limits {
         in_flight_max: usize::try_from(options.in_flight_max)?,
+        charge_min: rules.charge_min.0,
+        charge_max: rules.charge_max.0,
+        line_units_max: rules.line_units_max,
+        order_lines_max: rules.order_lines_max,
         ..Default::default()
     };
+    limits.connections_max = open_files::connections_max(limits.connections_max, files_max);
     let api = Api::open(ports, limits)?;
     let mut terminate = unix::signal(unix::SignalKind::terminate())?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
-    print_hint(options, address);
+    println!("jupan serves {url}, data in {}", options.data.display());
+    let mut failed_start = Ok(());
     let stop = async {
         tokio::select! {
+            Err(error) = set_up(options, shop, &url) => failed_start = Err(error),
             _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
             _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
             () = failure(shop) => tracing::error!("the shop cannot go on"),
@@ -281,6 +321,16 @@ async fn serve(options: &Options, shop: &Shop, metrics: PrometheusHandle) -> any
     if let Drained::CutOff { connections } = jupan_ingest_api::serve(listener, api, stop).await {
         tracing::warn!(connections, "requests were cut off: their callers ask again");
     }
+    failed_start
+}
+
+/// Adds what was asked for at the start, while the shop is served, and says what to try.
+async fn set_up(options: &Options, shop: &Shop, url: &str) -> anyhow::Result<()> {
+    if options.demo {
+        demo::set_up(url, &*shop.log, &*shop.store).await?;
+        shop.is_set_up.store(true, Ordering::Release);
+    }
+    println!("{}", jupan_ingest_api::hint(url, options.demo));
     Ok(())
 }
 
@@ -292,10 +342,4 @@ async fn failure(shop: &Shop) {
             () = tokio::time::sleep(WATCH_INTERVAL) => {}
         }
     }
-}
-
-/// Where to look, and what to try.
-fn print_hint(options: &Options, address: SocketAddr) {
-    println!("jupan serves http://{address}, data in {}", options.data.display());
-    println!("{}", jupan_ingest_api::hint(&format!("http://{address}")));
 }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{COULD_NOT_RUN, WRONG_USE, all, bench, replay, traces, verify};
+use crate::{COULD_NOT_RUN, WRONG_USE, all, bench, remedies, replay, traces, verify};
 use clap::{Parser, Subcommand};
 
 /// Wallets, live stock and orders as a stream: one writer per partition, and a ledger that proves itself.
@@ -48,6 +48,9 @@ fn shop(options: &all::Options) -> u8 {
         Ok(()) => crate::FINE,
         Err(error) => {
             eprintln!("jupan: {error:#}");
+            if let Some(remedy) = remedies::of(&error) {
+                eprintln!("jupan: {remedy}");
+            }
             COULD_NOT_RUN
         }
     }

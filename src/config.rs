@@ -117,6 +117,14 @@ mod tests {
     }
 
     #[test]
+    fn a_switch_can_be_set_in_the_file() {
+        for (file, expected) in [("demo = true", true), ("demo = false", false), ("", false)] {
+            assert_eq!(check(&["jupan"], file).expect("valid").shop.demo, expected, "{file}");
+        }
+        assert!(check(&["jupan", "--demo"], "demo = false").expect("valid").shop.demo);
+    }
+
+    #[test]
     fn what_no_command_knows_is_refused() {
         for (file, word) in [("lsten = 'x'", "lsten"), ("listen = [1]", "single value")] {
             let wrong = check(&["jupan"], file).expect_err("must be refused");

@@ -1,7 +1,14 @@
 //! Response bodies, made of rows by hand: what the store keeps and what callers see may change
 //! apart.
 
-use crate::times::Time;
+mod cart;
+
+pub(crate) use cart::Cart;
+
+use crate::{
+    openapi::{samples, shapes},
+    times::Time,
+};
 use jupan_schemas::{
     Code, CommandId, Micros, Money, OrderId, OrderStatus, ProductId, RegisterProduct, RegisterUser,
     Units, UserId,
@@ -9,6 +16,7 @@ use jupan_schemas::{
 };
 use serde::{Serialize, Serializer};
 use std::fmt::Display;
+use utoipa::ToSchema;
 
 fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
@@ -25,13 +33,16 @@ fn text_or_nothing<S: Serializer>(
 }
 
 /// 202: durable, not yet decided as far as is known here.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Accepted {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = shapes::CommandId)]
     command_id: CommandId,
     #[serde(serialize_with = "text_or_nothing", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = shapes::OrderId)]
     order_id: Option<OrderId>,
+    #[schema(value_type = shapes::Pending)]
     status: &'static str,
 }
 
@@ -42,13 +53,16 @@ impl Accepted {
 }
 
 /// A user.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct User {
+    #[schema(value_type = shapes::UserId)]
     id: UserId,
     name: String,
     email: String,
+    #[schema(value_type = shapes::Time)]
     created_at: Time,
+    #[schema(value_type = shapes::Time)]
     updated_at: Time,
 }
 
@@ -73,32 +87,42 @@ impl User {
 }
 
 /// A wallet.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Balance {
+    #[schema(value_type = shapes::UserId)]
     pub(crate) user_id: UserId,
+    #[schema(value_type = shapes::WalletBalance)]
     pub(crate) balance: Money,
 }
 
 /// A page of a wallet's changes.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Entries {
+    #[schema(value_type = shapes::UserId)]
     pub(crate) user_id: UserId,
     pub(crate) entries: Vec<Entry>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = shapes::Cursor)]
     pub(crate) next: Option<String>,
 }
 
 /// One change of a wallet.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(examples(samples::payment))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Entry {
+    #[schema(value_type = shapes::Delta)]
     delta: Money,
+    #[schema(value_type = shapes::WalletBalance)]
     balance: Money,
+    #[schema(value_type = shapes::EntryKind)]
     kind: &'static str,
     #[serde(serialize_with = "text_or_nothing", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = shapes::OrderId)]
     order_id: Option<OrderId>,
+    #[schema(value_type = shapes::Time)]
     at: Time,
 }
 
@@ -115,12 +139,15 @@ impl From<&StatementRow> for Entry {
 }
 
 /// A product.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Product {
+    #[schema(value_type = shapes::ProductId)]
     id: ProductId,
     name: String,
+    #[schema(value_type = shapes::Price)]
     price: Money,
     /// Units that can be bought.
+    #[schema(value_type = shapes::Stock)]
     stock: Units,
 }
 
@@ -138,62 +165,85 @@ impl Product {
 }
 
 /// A page of products.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Products {
     pub(crate) products: Vec<Product>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = shapes::Cursor)]
     pub(crate) next: Option<String>,
 }
 
 /// The best sellers of a window.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BestSellers {
     pub(crate) products: Vec<BestSeller>,
+    #[schema(value_type = shapes::Time)]
     pub(crate) window_from: Time,
+    #[schema(value_type = shapes::Time)]
     pub(crate) window_to: Time,
+    #[schema(value_type = shapes::Time)]
     pub(crate) as_of: Time,
 }
 
 /// One rank.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct BestSeller {
+    #[schema(value_type = shapes::Rank)]
     pub(crate) rank: u32,
+    #[schema(value_type = shapes::ProductId)]
     pub(crate) id: ProductId,
     /// Absent where the catalogue does not know the product (yet).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
     pub(crate) name: Option<String>,
+    #[schema(value_type = shapes::Units)]
     pub(crate) units: Units,
+    #[schema(value_type = shapes::Amount)]
     pub(crate) amount: Money,
 }
 
 /// An order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(examples(samples::paid_order))]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Order {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = shapes::OrderId)]
     order_id: OrderId,
+    #[schema(value_type = shapes::UserId)]
     user_id: UserId,
+    #[schema(value_type = shapes::OrderStatusText)]
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = shapes::OrderReason)]
     reason: Option<&'static str>,
+    #[schema(value_type = shapes::Amount)]
     total_price: Money,
     items: Vec<Item>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = shapes::Time)]
     payment_due: Option<Time>,
+    #[schema(value_type = shapes::Time)]
     created_at: Time,
+    #[schema(value_type = shapes::Time)]
     updated_at: Time,
 }
 
 /// One line of an order.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderItem)]
 #[serde(rename_all = "camelCase")]
 struct Item {
+    #[schema(value_type = shapes::ProductId)]
     product_id: ProductId,
+    #[schema(value_type = shapes::Units)]
     quantity: Units,
     /// Absent while the product's lane has not answered.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = shapes::Price)]
     price: Option<Money>,
+    #[schema(value_type = shapes::Units)]
     refunded_quantity: Units,
 }
 
@@ -219,13 +269,31 @@ impl From<&OrderRow> for Order {
     }
 }
 
+/// A page of a user's orders.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Orders {
+    /// Whose orders.
+    #[schema(value_type = shapes::UserId)]
+    pub(crate) user_id: UserId,
+    /// Newest first. A page of large orders may have fewer than asked for.
+    pub(crate) orders: Vec<Order>,
+    /// Where the list goes on; absent at its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = shapes::Cursor)]
+    pub(crate) next: Option<String>,
+}
+
 /// An order whose command is durable and not yet projected.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PendingOrder {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = shapes::OrderId)]
     order_id: OrderId,
+    #[schema(value_type = shapes::UserId)]
     user_id: UserId,
+    #[schema(value_type = shapes::Pending)]
     status: &'static str,
 }
 
@@ -236,16 +304,21 @@ impl PendingOrder {
 }
 
 /// An order's statuses, oldest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(examples(samples::history))]
 pub(crate) struct History {
     history: Vec<HistoryLine>,
 }
 
-#[derive(Serialize)]
+/// A status of an order, and since when.
+#[derive(Serialize, ToSchema)]
 struct HistoryLine {
+    #[schema(value_type = shapes::OrderStatusText)]
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = shapes::OrderReason)]
     reason: Option<&'static str>,
+    #[schema(value_type = shapes::Time)]
     at: Time,
 }
 
@@ -261,21 +334,27 @@ impl From<&OrderRow> for History {
 }
 
 /// What became of a command.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Command {
     #[serde(serialize_with = "text")]
+    #[schema(value_type = shapes::CommandId)]
     command_id: CommandId,
+    #[schema(value_type = shapes::CommandStatus)]
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = CommandOutcome)]
     outcome: Option<CommandOutcome>,
 }
 
-#[derive(Serialize)]
+/// What came of a command.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CommandOutcome {
+    #[schema(value_type = shapes::OutcomeCode)]
     code: &'static str,
     #[serde(serialize_with = "text_or_nothing", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = shapes::OrderId)]
     order_id: Option<OrderId>,
 }
 

@@ -86,6 +86,13 @@ impl Call {
         Caller::of(self.headers())
     }
 
+    /// The user that the query names, and whose things the caller may see.
+    pub(crate) fn asked_user(&self) -> Result<UserId, Problem> {
+        let user = self.query.user_id()?;
+        self.caller()?.must_be(user)?;
+        Ok(user)
+    }
+
     /// The body, once.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         let body = std::mem::take(&mut self.body);
@@ -94,12 +101,12 @@ impl Call {
 
     /// The user that the path names.
     pub(crate) async fn user_id(&mut self) -> Result<UserId, Problem> {
-        self.path_id(|text| crate::dto::id_text(text).and_then(UserId::new)).await
+        self.path_id(|text| crate::number::id_text(text).and_then(UserId::new)).await
     }
 
     /// The product that the path names.
     pub(crate) async fn product_id(&mut self) -> Result<ProductId, Problem> {
-        self.path_id(|text| crate::dto::id_text(text).and_then(ProductId::new)).await
+        self.path_id(|text| crate::number::id_text(text).and_then(ProductId::new)).await
     }
 
     /// The order that the path names, and the user that its id names.

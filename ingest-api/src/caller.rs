@@ -1,7 +1,7 @@
 //! Who asks. Without authentication the gateway, or whoever is on this machine, says it in
 //! `X-User-Id`; who says nothing is taken for the user that the request names.
 
-use crate::{dto::id_text, problem::Problem};
+use crate::{number::id_text, problem::Problem};
 use axum::http::{HeaderMap, HeaderName};
 use jupan_schemas::{Code, UserId};
 

@@ -11,6 +11,8 @@ pub(crate) enum List {
     Products = 1,
     /// One user's statement; the position is the last shown entry.
     Entries = 2,
+    /// One user's orders; the position is the entry that placed the last shown one.
+    Orders = 3,
 }
 
 const BYTES: usize = 1 + 8 + 8 + 4;
@@ -47,11 +49,12 @@ mod tests {
     proptest! {
         #[test]
         fn cursors_come_back(owner: u64, position: u64) {
-            for list in [List::Products, List::Entries] {
+            for list in [List::Products, List::Entries, List::Orders] {
                 prop_assert_eq!(read(list, owner, &write(list, owner, position)), Some(position));
             }
             let written = write(List::Entries, owner, position);
             prop_assert_eq!(read(List::Products, owner, &written), None);
+            prop_assert_eq!(read(List::Orders, owner, &written), None);
             prop_assert_eq!(read(List::Entries, owner ^ 1, &written), None);
         }
 

@@ -2,111 +2,14 @@
 //! it alone, and becomes the command's payload. Limits that are the shop's to set are refused by
 //! the lane, not here.
 
-use crate::{
-    json::Object,
-    limits::{EMAIL_CHARS_MAX, NAME_CHARS_MAX},
-    problem::Problem,
-    times,
-};
+use crate::{json::Object, number::Number, openapi::shapes, problem::Problem, times};
 use jupan_schemas::{
-    ChangeProduct, ChargeBalance, Code, Line, Micros, Money, PRICE_AND_STOCK_MAX, Payment,
-    PlaceOrder, ProductId, RegisterProduct, RegisterUser, Restock, Units, UserId,
+    AddToCart, ChangeProduct, ChargeBalance, Code, EMAIL_CHARS_MAX, Line, Micros, Money,
+    NAME_CHARS_MAX, PRICE_AND_STOCK_MAX, Payment, PlaceOrder, ProductId, RegisterProduct,
+    RegisterUser, Restock, Units, UserId, is_email, is_name,
 };
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
-use std::fmt;
-
-/// A JSON value where an integer belongs. Reading never fails, so that the refusal can name field
-/// and code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Number {
-    Integer(i64),
-    /// A fraction, an exponent, text, null, a list …
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NumberVisitor)
-    }
-}
-
-struct NumberVisitor;
-
-impl<'de> Visitor<'de> for NumberVisitor {
-    type Value = Number;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an integer")
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Number, E> {
-        Ok(Number::Integer(value))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Number, E> {
-        Ok(i64::try_from(value).map_or(Number::Other, Number::Integer))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Number, E> {
-        Ok(Number::Other)
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Number, E> {
-        Ok(Number::Other)
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Number, E> {
-        Ok(Number::Other)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Number, E> {
-        Ok(Number::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Number, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Number::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Number, A::Error> {
-        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Number::Other)
-    }
-}
-
-impl Number {
-    fn within(self, min: i64, max: i64, code: Code, field: &str) -> Result<i64, Problem> {
-        match self {
-            Self::Integer(value) if (min..=max).contains(&value) => Ok(value),
-            Self::Integer(_) if max < i64::MAX => {
-                Err(Problem::new(code).field(field).detail(format!("must be {min} to {max}")))
-            }
-            Self::Integer(_) => {
-                Err(Problem::new(code).field(field).detail(format!("must be at least {min}")))
-            }
-            Self::Other => Err(Problem::new(code).field(field).detail("must be an integer")),
-        }
-    }
-
-    fn id<T>(self, new: impl FnOnce(u64) -> Option<T>, field: &str) -> Result<T, Problem> {
-        let id = match self {
-            Self::Integer(value) => u64::try_from(value).ok().and_then(new),
-            Self::Other => None,
-        };
-        let detail = "must be an integer from 0 to 9007199254740991";
-        id.ok_or_else(|| Problem::new(Code::InvalidId).field(field).detail(detail))
-    }
-}
-
-/// A whole number as it stands in paths, queries and headers: digits only, without leading zeros.
-pub(crate) fn id_text(text: &str) -> Option<u64> {
-    let is_plain =
-        text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    is_plain.then(|| text.parse().ok()).flatten()
-}
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
 
 /// Reads an optional field: absent is fine, `null` is not.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -116,33 +19,30 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 fn name(text: String) -> Result<String, Problem> {
-    let is_shown = !text.trim().is_empty() && !text.contains(char::is_control);
-    if is_shown && text.chars().count() <= NAME_CHARS_MAX {
+    if is_name(&text) {
         return Ok(text);
     }
     let detail = format!("must have 1 to {NAME_CHARS_MAX} characters, and no control characters");
     Err(Problem::new(Code::InvalidName).field("name").detail(detail))
 }
 
-/// One `@` with something on both sides; more only the mail's arrival can tell.
 fn email(text: String) -> Result<String, Problem> {
-    let halves = text.split_once('@');
-    let has_two_sides = halves
-        .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
-    let is_plain = !text.contains(|c: char| c.is_control() || c.is_whitespace());
-    if has_two_sides && is_plain && text.chars().count() <= EMAIL_CHARS_MAX {
+    if is_email(&text) {
         return Ok(text);
     }
     let detail = format!("must have one @ and at most {EMAIL_CHARS_MAX} characters, and no blanks");
     Err(Problem::new(Code::InvalidEmail).field("email").detail(detail))
 }
 
-/// `POST /users`
-#[derive(Debug, Deserialize)]
+/// The body of `POST /users`.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewUser {
+    #[schema(value_type = shapes::UserId)]
     id: Number,
+    #[schema(value_type = shapes::Name)]
     name: String,
+    #[schema(value_type = shapes::Email)]
     email: String,
 }
 
@@ -153,11 +53,13 @@ impl NewUser {
     }
 }
 
-/// `POST /balance/charge`
-#[derive(Debug, Deserialize)]
+/// The body of `POST /balance/charge`.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Charge {
+    #[schema(value_type = shapes::UserId)]
     user_id: Number,
+    #[schema(value_type = shapes::ChargeAmount)]
     amount: Number,
 }
 
@@ -173,13 +75,17 @@ fn price(number: Number) -> Result<Money, Problem> {
     number.within(0, PRICE_AND_STOCK_MAX, Code::InvalidPrice, "price").map(Money)
 }
 
-/// `POST /products`
-#[derive(Debug, Deserialize)]
+/// The body of `POST /products`.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewProduct {
+    #[schema(value_type = shapes::ProductId)]
     id: Number,
+    #[schema(value_type = shapes::Name)]
     name: String,
+    #[schema(value_type = shapes::Price)]
     price: Number,
+    #[schema(value_type = shapes::Stock)]
     stock: Number,
 }
 
@@ -192,13 +98,15 @@ impl NewProduct {
     }
 }
 
-/// `PATCH /products/{id}`
-#[derive(Debug, Deserialize)]
+/// The body of `PATCH /products/{id}`.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProductChange {
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = shapes::Name)]
     name: Option<String>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = shapes::Price)]
     price: Option<Number>,
 }
 
@@ -213,10 +121,11 @@ impl ProductChange {
     }
 }
 
-/// `POST /products/{id}/restock`
-#[derive(Debug, Deserialize)]
+/// The body of `POST /products/{id}/restock`.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Delivery {
+    #[schema(value_type = shapes::Delivered)]
     quantity: Number,
 }
 
@@ -228,26 +137,40 @@ impl Delivery {
     }
 }
 
-/// `POST /order`
-#[derive(Debug, Deserialize)]
+/// The body of `POST /order`.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct NewOrder {
+    #[schema(value_type = shapes::UserId)]
     user_id: Number,
-    #[serde(default)]
-    items: Vec<Object<Item>>,
+    /// What is bought; the same product twice is one line. Not together with `fromCart`.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Vec<Item>, min_items = 1)]
+    items: Option<Vec<Object<Item>>>,
+    /// Whether to buy what is in the cart, instead of listed items.
     #[serde(default)]
     from_cart: bool,
+    /// `now` (what is meant where nothing is said): paid as soon as its units are held. `later`: by
+    /// a call of its own, until `paymentDue`.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = shapes::PaymentTime)]
     payment: Option<String>,
+    /// Imports only: when it really happened. Dates the order and its sales, and no deadline.
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = shapes::GivenTime)]
     occurred_at: Option<String>,
 }
 
-/// One product of an order.
-#[derive(Debug, Deserialize)]
+/// Units of one product.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = WantedItem)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Item {
+    /// Which product.
+    #[schema(value_type = shapes::ProductId)]
     product_id: Number,
+    /// How many units, at least 1.
+    #[schema(value_type = shapes::Quantity)]
     quantity: Number,
 }
 
@@ -262,29 +185,39 @@ pub(crate) struct CheckedOrder {
 impl NewOrder {
     pub(crate) fn check(self) -> Result<CheckedOrder, Problem> {
         let user = self.user_id.id(UserId::new, "userId")?;
-        let unsupported = |field| Err(Problem::new(Code::Unsupported).field(field));
-        match self.payment.as_deref() {
-            None | Some("now") => {}
-            Some("later") => return unsupported("payment"),
-            Some(_) => {
-                let problem = Problem::new(Code::Malformed).field("payment");
-                return Err(problem.detail("must be \"now\" or \"later\""));
+        let (items, from_cart) = (self.items.map(lines).transpose()?, self.from_cart);
+        let payment = payment(self.payment.as_deref())?;
+        let items = match (items, from_cart) {
+            (Some(items), false) => items,
+            (None, true) => Vec::new(),
+            (Some(_), true) => {
+                let problem = Problem::new(Code::Malformed).field("fromCart");
+                return Err(problem.detail("not together with items"));
             }
-        }
-        if self.from_cart {
-            return unsupported("fromCart");
-        }
-        if self.items.is_empty() {
-            return Err(Problem::new(Code::InvalidLines).field("items"));
-        }
-        let items = self.items.into_iter().map(|Object(item)| item.check());
-        let order = PlaceOrder {
-            items: items.collect::<Result<_, _>>()?,
-            from_cart: false,
-            payment: Payment::Now,
+            (None, false) => return Err(Problem::new(Code::InvalidLines).field("items")),
         };
+        let order = PlaceOrder { items, from_cart, payment };
         Ok(CheckedOrder { user, order, occurred_at: self.occurred_at.map(time).transpose()? })
     }
+}
+
+fn payment(text: Option<&str>) -> Result<Payment, Problem> {
+    match text {
+        None | Some("now") => Ok(Payment::Now),
+        Some("later") => Ok(Payment::Later),
+        Some(_) => {
+            let problem = Problem::new(Code::Malformed).field("payment");
+            Err(problem.detail("must be \"now\" or \"later\""))
+        }
+    }
+}
+
+/// Listed items: a list that is there is not empty.
+fn lines(items: Vec<Object<Item>>) -> Result<Vec<Line>, Problem> {
+    if items.is_empty() {
+        return Err(Problem::new(Code::InvalidLines).field("items").detail("is empty"));
+    }
+    items.into_iter().map(|Object(item)| item.check()).collect()
 }
 
 impl Item {
@@ -300,4 +233,64 @@ impl Item {
 fn time(text: String) -> Result<Micros, Problem> {
     let invalid = || Problem::new(Code::InvalidTime).field("occurredAt");
     times::parse(&text).ok_or_else(|| invalid().detail("not an RFC 3339 time"))
+}
+
+/// The body of `POST /order/{id}/payment` and `POST /order/{id}/cancel`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct OrderOwner {
+    /// Whose order it is.
+    #[schema(value_type = shapes::UserId)]
+    user_id: Number,
+}
+
+impl OrderOwner {
+    pub(crate) fn check(self) -> Result<UserId, Problem> {
+        self.user_id.id(UserId::new, "userId")
+    }
+}
+
+/// The body of `POST /order/{id}/refund`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Refund {
+    /// Whose order it is.
+    #[schema(value_type = shapes::UserId)]
+    user_id: Number,
+    /// What is given back; where nothing is listed, all that is left of the order.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Vec<Item>, min_items = 1)]
+    items: Option<Vec<Object<Item>>>,
+}
+
+impl Refund {
+    /// Whose order it is, and what is given back: nothing listed is all that is left.
+    pub(crate) fn check(self) -> Result<(UserId, Vec<Line>), Problem> {
+        let user = self.user_id.id(UserId::new, "userId")?;
+        Ok((user, self.items.map(lines).transpose()?.unwrap_or_default()))
+    }
+}
+
+/// The body of `POST /cart/add`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct CartAddition {
+    /// Whose cart it is.
+    #[schema(value_type = shapes::UserId)]
+    user_id: Number,
+    /// Which product; one of the catalogue.
+    #[schema(value_type = shapes::ProductId)]
+    product_id: Number,
+    /// How many more units, at least 1.
+    #[schema(value_type = shapes::Quantity)]
+    quantity: Number,
+}
+
+impl CartAddition {
+    pub(crate) fn check(self) -> Result<(UserId, AddToCart), Problem> {
+        let user = self.user_id.id(UserId::new, "userId")?;
+        let Line { product_id, quantity } =
+            Item { product_id: self.product_id, quantity: self.quantity }.check()?;
+        Ok((user, AddToCart { product_id, quantity }))
+    }
 }

@@ -1,7 +1,7 @@
 //! The `Idempotency-Key` header: who repeats a request with its key gets the first outcome again.
 
 use crate::{hex, minted::Minted, problem::Problem};
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use jupan_schemas::{Code, KEY_CHARS_MAX};
 
 /// Both ways: what the caller chose, or what the server made.
@@ -25,6 +25,23 @@ pub(crate) fn key(headers: &HeaderMap, minted: &Minted) -> Result<Key, Problem> 
             None => Err(invalid("1 to 255 visible ASCII characters, quoted or bare")),
         },
         (Some(_), Some(_)) => Err(invalid("more than one key")),
+    }
+}
+
+impl Key {
+    /// Refuses a made key: who did not choose one cannot ask again, and must not pay twice.
+    pub(crate) fn must_be_given(&self) -> Result<(), Problem> {
+        if self.is_made { Err(invalid("missing")) } else { Ok(()) }
+    }
+
+    /// The key as a header that is read as this key again: quoted where it begins like a quoted
+    /// one.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        let text = match self.text.starts_with('"') {
+            true => format!("\"{}\"", self.text.replace('\\', r"\\").replace('"', r#"\""#)),
+            false => self.text.clone(),
+        };
+        HeaderValue::try_from(text).ok()
     }
 }
 
@@ -72,6 +89,7 @@ mod tests {
             ("abc", Some("abc")),
             ("\"abc\"", Some("abc")),
             (r#""a\"b\\c""#, Some(r#"a"b\c"#)),
+            (r#""\"a\\""#, Some(r#""a\"#)),
             (r"a\b", Some(r"a\b")),
             ("a\"b", Some("a\"b")),
             ("8e03978e-40d5-43e8-bc93-6894a57f9324", Some("8e03978e-40d5-43e8-bc93-6894a57f9324")),
@@ -94,6 +112,11 @@ mod tests {
         ];
         for (header, key) in table {
             assert_eq!(parse(header.as_bytes()).as_deref(), *key, "{header}");
+            let Some(key) = key.map(|text| Key { text: text.to_owned(), is_made: false }) else {
+                continue;
+            };
+            let told = key.header().expect("a header");
+            assert_eq!(parse(told.as_bytes()), Some(key.text), "{header} is told as {told:?}");
         }
     }
 

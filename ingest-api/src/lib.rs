@@ -12,23 +12,28 @@
 //!   up, answer.
 //! - `submit.rs` is the one way into the log; `waiters.rs` hands outcomes to those who wait.
 //! - `problem.rs` is the one place where a code becomes a status and a text.
+//! - `openapi/` is the API's document, made from the types and constants that answer; `docs.rs`
+//!   shows it.
 //!
 //! **Invariants, as absences**
 //! - No request writes anything but a command, and none is acknowledged before its command is
 //!   durable.
 //! - No type of the wire's JSON travels inward, and no inner type is serialised to it.
 //! - No rule of the shop is decided here: only what can be told from the request alone is refused
-//!   here.
+//!   here, and a product for a cart that the catalogue does not know, for a user's lane has none.
 //! - There is no second place that maps a code to a status.
 //! - There is no queue, wait or body without a bound in [`Limits`].
 //! - Neither names, nor addresses, nor idempotency keys are traced.
 
 mod admission;
+mod asset;
 mod bodies;
 mod call;
 mod caller;
 mod cursor;
+mod docs;
 mod dto;
+mod etag;
 mod hex;
 mod hint;
 mod idempotency;
@@ -37,6 +42,8 @@ mod limits;
 mod listen;
 pub mod metric_names;
 mod minted;
+mod number;
+mod openapi;
 mod prefer;
 mod problem;
 mod query;

@@ -6,10 +6,10 @@ pub(crate) const WAIT_S_MAX: u64 = 30;
 pub(crate) const LIST_LIMIT_DEFAULT: usize = 50;
 /// Most items of a list's page.
 pub(crate) const LIST_LIMIT_MAX: usize = 500;
-/// Longest name of a user or product, in characters.
-pub(crate) const NAME_CHARS_MAX: usize = 100;
-/// Longest e-mail address, in characters: what an SMTP path can carry.
-pub(crate) const EMAIL_CHARS_MAX: usize = 254;
+/// Orders that are read at once for a page of them.
+pub(crate) const ORDERS_READ_MAX: usize = 50;
+/// A page of orders ends with the one that brings it to so many items.
+pub(crate) const ORDERS_ITEMS_MAX: usize = 5_000;
 /// Days of the best sellers' window, if the caller does not say.
 pub(crate) const TOP_DAYS_DEFAULT: u32 = 3;
 /// Ranks of the best sellers, if the caller does not say.
@@ -39,6 +39,9 @@ pub struct Limits {
     pub idle_timeout_ms: u64,
     /// How long a response may wait for a client that does not read.
     pub write_timeout_ms: u64,
+    /// How long a request goes on whose client has ended its side of the connection: it may wait
+    /// for the answer, or be gone.
+    pub half_closed_timeout_ms: u64,
     /// How long running requests may take once the server was told to stop.
     pub drain_timeout_ms: u64,
     /// After this time without an answer of the log the outcome of an append is unknown.
@@ -49,6 +52,15 @@ pub struct Limits {
     pub absent_wait_ms: u64,
     /// Pause between two looks at the store by a read that waits.
     pub look_interval_ms: u64,
+    /// Least amount of a charge. This and what follows is told in the API's document; the lanes
+    /// hold to it.
+    pub charge_min: i64,
+    /// Most of one charge.
+    pub charge_max: i64,
+    /// Most units of a line.
+    pub line_units_max: i64,
+    /// Most lines of an order.
+    pub order_lines_max: usize,
 }
 
 impl Default for Limits {
@@ -63,11 +75,16 @@ impl Default for Limits {
             body_timeout_ms: 10_000,
             idle_timeout_ms: 75_000,
             write_timeout_ms: 10_000,
+            half_closed_timeout_ms: 1_000,
             drain_timeout_ms: 5_000,
             append_timeout_ms: 10_000,
             outcome_wait_ms: 2_000,
             absent_wait_ms: 1_000,
             look_interval_ms: 25,
+            charge_min: 1,
+            charge_max: 10_000_000,
+            line_units_max: 10_000,
+            order_lines_max: 500,
         }
     }
 }

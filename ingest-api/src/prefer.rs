@@ -22,14 +22,14 @@ impl Prefer {
         let mut prefer = Self::default();
         for value in headers.get_all(PREFER) {
             let text = value.to_str().unwrap_or_default();
-            text.split(',').for_each(|preference| prefer.add(preference));
+            unquoted(text, ',').for_each(|preference| prefer.add(preference));
         }
         prefer
     }
 
     /// Takes one preference in; the first of its name counts.
     fn add(&mut self, preference: &str) {
-        let token = preference.split(';').next().unwrap_or_default();
+        let token = unquoted(preference, ';').next().unwrap_or_default();
         let (name, value) = token.split_once('=').unwrap_or((token, ""));
         let value = value.trim().trim_matches('"');
         if name.trim().eq_ignore_ascii_case("respond-async") && value.is_empty() {
@@ -65,6 +65,18 @@ impl Prefer {
     }
 }
 
+/// Splits at a separator outside of quotes, within which a backslash takes the next character as
+/// it is.
+fn unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    text.split(move |c: char| {
+        let is_plain = !std::mem::take(&mut is_escaped);
+        is_quoted ^= is_plain && c == '"';
+        is_escaped = is_quoted && is_plain && c == '\\';
+        !is_quoted && c == separator
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +101,12 @@ mod tests {
             (&["respond-async", "wait=10"], Some(10), Some("wait=10")),
             (&["wait=3, wait=4"], Some(3), Some("wait=3")),
             (&["return=minimal; foo=\"some parameter\", wait=3;x=y"], Some(3), Some("wait=3")),
+            (&["foo=\"a, wait=3\", wait=4"], Some(4), Some("wait=4")),
+            (&["foo=\"a\\\", wait=3\";b=\",wait=3\", wait=4"], Some(4), Some("wait=4")),
+            (&["foo=\"open, wait=3"], Some(2), None),
+            (&["wait=3;foo=\"a, b\""], Some(3), Some("wait=3")),
+            (&["wait = 3"], Some(3), Some("wait=3")),
+            (&["x;wait=3"], Some(2), None),
             (&["handling=lenient"], Some(2), None),
             (&["\u{ff}"], Some(2), None),
         ];

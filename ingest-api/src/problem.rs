@@ -2,13 +2,19 @@
 //! place of the program where a code becomes a status: one code, one status, wherever it comes
 //! from.
 
-use crate::{call::Voice, json, limits::ECHO_CHARS_MAX};
+use crate::{
+    call::Voice,
+    json,
+    limits::ECHO_CHARS_MAX,
+    openapi::{samples, shapes},
+};
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 use jupan_schemas::{Code, OrderId, ProductId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What a code means to a person and to HTTP.
 pub(crate) struct Meaning {
@@ -237,21 +243,38 @@ impl Problem {
     }
 }
 
-#[derive(Serialize)]
+/// Why a request was refused (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem, examples(samples::problem))]
 #[serde(rename_all = "camelCase")]
-struct Document<'a> {
+pub(crate) struct Document<'a> {
+    /// The code as a name: `urn:jupan:code:` and the code.
+    #[schema(pattern = "^urn:jupan:code:[A-Z_]+$")]
     r#type: String,
+    /// What the code means, in the language of `Accept-Language`.
     title: &'a str,
+    /// The response's status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What is wrong exactly, in English.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
     detail: Option<String>,
+    #[schema(value_type = shapes::ProblemCode)]
     code: &'a str,
+    #[schema(value_type = shapes::TraceId)]
     trace_id: &'a str,
+    /// Which field, parameter or header it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, max_length = 64)]
     field: Option<String>,
+    /// Which order it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = shapes::OrderId)]
     order_id: Option<String>,
+    /// Which product it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = shapes::ProductId)]
     product_id: Option<ProductId>,
 }
 

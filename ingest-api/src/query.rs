@@ -1,8 +1,8 @@
 //! A request's query parameters: known ones only, each at most once.
 
-use crate::{cursor, dto, limits, problem::Problem, times};
+use crate::{cursor, limits, number, problem::Problem, times};
 use axum::{extract::Query, http::Uri};
-use jupan_schemas::{Code, Micros, UserId};
+use jupan_schemas::{Code, Micros, ProductId, Units, UserId};
 
 /// The parameters of one request.
 #[derive(Debug, Default)]
@@ -34,17 +34,39 @@ impl Parameters {
 
     /// The user that the query must name.
     pub(crate) fn user_id(&self) -> Result<UserId, Problem> {
-        let Some(text) = self.text("userId") else {
-            return Err(Problem::new(Code::Malformed).field("userId").detail("missing"));
-        };
-        let id = dto::id_text(text).and_then(UserId::new);
-        id.ok_or_else(|| Problem::new(Code::InvalidId).field("userId"))
+        self.id("userId", UserId::new)
     }
 
-    /// A whole number, not negative.
+    /// The product that the query must name.
+    pub(crate) fn product_id(&self) -> Result<ProductId, Problem> {
+        self.id("productId", ProductId::new)
+    }
+
+    fn id<T>(&self, name: &str, new: impl FnOnce(u64) -> Option<T>) -> Result<T, Problem> {
+        let Some(text) = self.text(name) else {
+            return Err(Problem::new(Code::Malformed).field(name).detail("missing"));
+        };
+        let id = number::id_text(text).and_then(new);
+        id.ok_or_else(|| Problem::new(Code::InvalidId).field(name))
+    }
+
+    /// How many units, at least 1, where the query says so.
+    pub(crate) fn quantity(&self) -> Result<Option<Units>, Problem> {
+        let Some(text) = self.text("quantity") else { return Ok(None) };
+        let number = number::id_text(text).and_then(|number| i64::try_from(number).ok());
+        match number.filter(|number| *number >= 1) {
+            Some(number) => Ok(Some(Units(number))),
+            None => {
+                let problem = Problem::new(Code::InvalidQuantity).field("quantity");
+                Err(problem.detail("must be an integer of at least 1"))
+            }
+        }
+    }
+
+    /// A whole number, not negative, of at most 63 bits: what every caller's integers can hold.
     pub(crate) fn number(&self, name: &str, code: Code) -> Result<Option<u64>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        match dto::id_text(text) {
+        match number::id_text(text).filter(|number| i64::try_from(*number).is_ok()) {
             Some(number) => Ok(Some(number)),
             None => Err(Problem::new(code).field(name).detail("not a whole number")),
         }

@@ -3,18 +3,20 @@
 
 use crate::{
     call::{Call, TRACE_ID, Voice},
-    metric_names,
+    docs, metric_names,
     problem::Problem,
     query::Parameters,
-    routes::{balance, commands, orders, probes, products, users},
+    routes::{balance, cart, commands, order_changes, orders, probes, products, users, web},
+    server::NoHost,
     shop::Shop,
 };
 use axum::{
     Router,
     extract::Request,
     handler::Handler,
+    http::{HeaderValue, Method, header::CACHE_CONTROL},
     response::Response,
-    routing::{get, patch, post},
+    routing::{MethodFilter, on},
 };
 use jupan_schemas::Code;
 use metrics::{Counter, Histogram};
@@ -30,57 +32,94 @@ use tracing::{Instrument, field};
 
 /// All routes.
 pub(crate) fn build(shop: &Arc<Shop>) -> Router {
-    const NONE: &[&str] = &[];
-    Router::new()
-        .route("/users", post(at("POST /users", NONE, users::register)))
-        .route("/users/{id}", get(at("GET /users/{id}", NONE, users::read)))
-        .route("/balance", get(at("GET /balance", &["userId"], balance::read)))
-        .route("/balance/charge", post(at("POST /balance/charge", NONE, balance::charge)))
-        .route(
-            "/balance/entries",
-            get(at("GET /balance/entries", &["userId", "cursor", "limit"], balance::entries)),
-        )
-        .route(
-            "/products",
-            post(at("POST /products", NONE, products::register)).get(at(
-                "GET /products",
-                &["cursor", "limit"],
-                products::list,
-            )),
-        )
-        .route(
-            "/products/top",
-            get(at("GET /products/top", &["days", "limit", "asOf"], products::top)),
-        )
-        .route(
-            "/products/{id}",
-            patch(at("PATCH /products/{id}", NONE, products::change)).get(at(
-                "GET /products/{id}",
-                NONE,
-                products::read,
-            )),
-        )
-        .route(
-            "/products/{id}/restock",
-            post(at("POST /products/{id}/restock", NONE, products::restock)),
-        )
-        .route("/order", post(at("POST /order", NONE, orders::place)))
-        .route("/order/{id}", get(at("GET /order/{id}", &["at"], orders::read)))
-        .route("/order/{id}/history", get(at("GET /order/{id}/history", NONE, orders::history)))
-        .route("/commands/{id}", get(at("GET /commands/{id}", &["at"], commands::read)))
-        .merge(probe_routes())
-        .fallback(at_any("unknown", nowhere))
-        .method_not_allowed_fallback(at_any("not allowed", not_allowed))
+    let routes = table().router;
+    routes
+        .fallback(route("unknown", None, nowhere))
+        .method_not_allowed_fallback(route("not allowed", None, not_allowed))
         .with_state(Arc::clone(shop))
 }
 
-/// Those that whoever watches the process calls, with whatever parameters.
-fn probe_routes() -> Router<Arc<Shop>> {
-    Router::new()
-        .route("/", get(at_any("GET /", probes::hint)))
-        .route("/healthz", get(at_any("GET /healthz", probes::healthz)))
-        .route("/readyz", get(at_any("GET /readyz", probes::readyz)))
-        .route("/metrics", get(at_any("GET /metrics", probes::metrics)))
+/// Every call: what it is named, which query parameters it knows, and its code.
+#[rustfmt::skip]
+pub(crate) fn table() -> Table {
+    const NONE: &[&str] = &[];
+    Table::default()
+        .call("POST /users", NONE, users::register)
+        .call("GET /users/{id}", NONE, users::read)
+        .call("GET /balance", &["userId"], balance::read)
+        .call("POST /balance/charge", NONE, balance::charge)
+        .call("GET /balance/entries", &["userId", "cursor", "limit"], balance::entries)
+        .call("POST /products", NONE, products::register)
+        .call("GET /products", &["cursor", "limit"], products::list)
+        .call("GET /products/top", &["days", "limit", "asOf"], products::top)
+        .call("PATCH /products/{id}", NONE, products::change)
+        .call("GET /products/{id}", NONE, products::read)
+        .call("POST /products/{id}/restock", NONE, products::restock)
+        .call("POST /order", NONE, orders::place)
+        .call("GET /order", &["userId", "cursor", "limit"], orders::list)
+        .call("GET /order/{id}", &["at"], orders::read)
+        .call("GET /order/{id}/history", NONE, orders::history)
+        .call("POST /order/{id}/payment", NONE, order_changes::pay)
+        .call("POST /order/{id}/cancel", NONE, order_changes::cancel)
+        .call("POST /order/{id}/refund", NONE, order_changes::refund)
+        .call("GET /cart", &["userId"], cart::read)
+        .call("POST /cart/add", NONE, cart::add)
+        .call("DELETE /cart/remove", &["userId", "productId", "quantity"], cart::remove)
+        .call("GET /commands/{id}", &["at"], commands::read)
+        // Whoever watches the process, or just looks around, calls these with whatever parameters.
+        .page("GET /", web::page)
+        .page("GET /web/{file}", web::file)
+        .page("GET /healthz", probes::healthz)
+        .page("GET /readyz", probes::readyz)
+        .page("GET /metrics", probes::metrics)
+        .page("GET /openapi.json", docs::document)
+        .page("GET /docs", docs::index)
+        .page("GET /docs/", docs::index)
+        .page("GET /docs/{file}", docs::file)
+}
+
+/// Routes as they are added: to the router, and to a list that others are compared with.
+#[derive(Default)]
+pub(crate) struct Table {
+    router: Router<Arc<Shop>>,
+    pub(crate) listed: Vec<Listed>,
+}
+
+/// A route's name, and the query parameters that it knows; `None`: it ignores its query.
+pub(crate) type Listed = (&'static str, Option<&'static [&'static str]>);
+
+impl Table {
+    /// A route that knows these query parameters and no others.
+    fn call<F, R>(self, name: &'static str, parameters: &'static [&'static str], run: F) -> Self
+    where
+        F: FnOnce(Call) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Result<Response, Problem>> + Send + 'static,
+    {
+        self.add((name, Some(parameters)), run)
+    }
+
+    /// A route that ignores its query.
+    fn page<F, R>(self, name: &'static str, run: F) -> Self
+    where
+        F: FnOnce(Call) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Result<Response, Problem>> + Send + 'static,
+    {
+        self.add((name, None), run)
+    }
+
+    /// The name is the method and the path.
+    fn add<F, R>(mut self, (name, parameters): Listed, run: F) -> Self
+    where
+        F: FnOnce(Call) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Result<Response, Problem>> + Send + 'static,
+    {
+        let (method, path) = name.split_once(' ').expect("a method and a path");
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let method = MethodFilter::try_from(method).expect("a method that routes can have");
+        self.router = self.router.route(path, on(method, route(name, parameters, run)));
+        self.listed.push((name, parameters));
+        self
+    }
 }
 
 async fn nowhere(_: Call) -> Result<Response, Problem> {
@@ -91,14 +130,8 @@ async fn not_allowed(_: Call) -> Result<Response, Problem> {
     Err(Problem::new(Code::MethodNotAllowed))
 }
 
-/// A route that knows these query parameters and no others.
-fn at<F>(name: &'static str, parameters: &'static [&'static str], run: F) -> Route<F> {
-    Route { parameters: Some(parameters), meters: Meters::new(name), run }
-}
-
-/// A route that ignores its query.
-fn at_any<F>(name: &'static str, run: F) -> Route<F> {
-    Route { parameters: None, meters: Meters::new(name), run }
+fn route<F>(name: &'static str, parameters: Option<&'static [&'static str]>, run: F) -> Route<F> {
+    Route { parameters, meters: Meters::new(name), run }
 }
 
 /// A route's code and its surroundings. One boxed future a request holds all of it; layers would
@@ -138,6 +171,9 @@ where
             command_id = field::Empty,
         );
         let query = match self.parameters {
+            _ if parts.extensions.get::<NoHost>().is_some() => {
+                Err(Problem::new(Code::Malformed).field("Host").detail("must be given once"))
+            }
             Some(known) => Parameters::of(&parts.uri, known),
             None => Ok(Parameters::default()),
         };
@@ -149,7 +185,10 @@ where
             Err(problem) => Err(problem),
         };
         let mut response = answer.unwrap_or_else(|problem| problem.respond(&voice));
-        response.headers_mut().insert(TRACE_ID, voice.trace_header());
+        let headers = response.headers_mut();
+        headers.insert(TRACE_ID, voice.trace_header());
+        // Stock is live and orders are private: only what says so itself may be kept on the way.
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         self.meters.count(&response, begun);
         response
     }

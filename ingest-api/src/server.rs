@@ -5,7 +5,11 @@ use crate::{
     shop::Api,
     stream::{Patience, PatientStream, Requests},
 };
-use axum::{Router, body::Body, http::Request};
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Version, header},
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
@@ -94,6 +98,17 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// Marks a request that does not name its host as it must.
+#[derive(Clone, Copy)]
+pub(crate) struct NoHost;
+
+/// HTTP/1.1 asks for exactly one `Host` (RFC 9112, 3.2): with several, a proxy before the server
+/// may have taken another one than it.
+fn names_one_host<B>(request: &Request<B>) -> bool {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
+}
+
 /// One connection, to its end.
 async fn connection(
     stream: TcpStream,
@@ -108,10 +123,14 @@ async fn connection(
     let patience = Patience {
         header: Duration::from_millis(limits.header_timeout_ms),
         write: Duration::from_millis(limits.write_timeout_ms),
+        half_closed: Duration::from_millis(limits.half_closed_timeout_ms),
     };
     let stream = PatientStream::new(stream, requests.clone(), patience);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let running = requests.begin();
+        if !names_one_host(&request) {
+            request.extensions_mut().insert(NoHost);
+        }
         let answer = router.clone().call(request.map(Body::new));
         async move {
             let answer = answer.await;

@@ -2,9 +2,11 @@
 
 use crate::{
     admission::{Admission, Pass},
+    asset::Asset,
     limits::Limits,
     metric_names,
     minted::Minted,
+    openapi,
     problem::Problem,
     router,
     waiters::Waiters,
@@ -16,7 +18,7 @@ use jupan_store::ReadStore;
 use metrics::Counter;
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -62,6 +64,8 @@ pub struct Ports {
     pub schema_ids: Arc<SchemaIds>,
     /// How callers reach the server, for the hint at `/`: `http://127.0.0.1:8080`.
     pub base_url: String,
+    /// Whether the demo's users and products are there, for the same hint.
+    pub is_demo: bool,
 }
 
 /// The API could not be started.
@@ -136,6 +140,7 @@ pub(crate) struct Shop {
     pub(crate) appends: AppendCounters,
     /// The partition of `command-results` that is read here.
     pub(crate) reply_to: u32,
+    document: OnceLock<Asset>,
     stop: Arc<AtomicBool>,
 }
 
@@ -147,11 +152,17 @@ impl Shop {
             admission: Admission::new(limits.in_flight_max),
             codec: Codec::new(Arc::clone(&ports.schema_ids)),
             appends: AppendCounters::new(),
+            document: OnceLock::new(),
             reply_to,
             stop: Arc::default(),
             ports,
             limits,
         }
+    }
+
+    /// What the API says about itself; made when it is first asked for.
+    pub(crate) fn document(&self) -> &Asset {
+        self.document.get_or_init(|| openapi::document(&self.limits))
     }
 
     /// Lets a write in, if the shop works and is not full. Nothing is appended before this.

@@ -1,6 +1,7 @@
-//! A client's connection with limited patience: for a request's headers once they have begun, and
-//! for a client that does not read its answer. The HTTP library's own timer only knows how long a
-//! connection has been without a request.
+//! A client's connection with limited patience: for a request's headers once they have begun, for
+//! a client that does not read its answer, and for an answer to a client that has said its last.
+//! The HTTP library's own timer only knows how long a connection has been without a request, and
+//! the end of a client's side is the end of its request at once, or not at all.
 
 use std::{
     future::Future,
@@ -58,6 +59,8 @@ impl Drop for Request {
 pub(crate) struct Patience {
     pub(crate) header: Duration,
     pub(crate) write: Duration,
+    /// What has ended its side may be gone, or wait for the answer to its last request.
+    pub(crate) half_closed: Duration,
 }
 
 /// The connection.
@@ -71,6 +74,7 @@ pub(crate) struct PatientStream<S> {
     headers_begun: Option<Instant>,
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
+    half_closed: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> PatientStream<S> {
@@ -83,6 +87,7 @@ impl<S> PatientStream<S> {
             headers_begun: None,
             reading: None,
             writing: None,
+            half_closed: None,
         }
     }
 
@@ -101,6 +106,20 @@ impl<S> PatientStream<S> {
         let deadline = begun + self.patience.header;
         let timer = self.reading.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         timer.as_mut().poll(context).is_ready()
+    }
+
+    /// Whether the end of the client's side is not told yet, because a request is being answered.
+    /// An answer that is on its way has the patience for writes.
+    fn hides_end(&mut self, context: &mut Context<'_>) -> bool {
+        if self.writing.is_some() {
+            return true;
+        }
+        if !self.requests.is_running() {
+            return false;
+        }
+        let deadline = || Box::pin(sleep_until(Instant::now() + self.patience.half_closed));
+        let timer = self.half_closed.get_or_insert_with(deadline);
+        timer.as_mut().poll(context).is_pending()
     }
 
     /// Turns a write that has been pending for too long into an error.
@@ -133,8 +152,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
         if poll.is_pending() && self.headers_are_late(context) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        let has_come = buffer.filled().len() > before;
+        let is_end = !has_come && buffer.remaining() > 0 && matches!(poll, Poll::Ready(Ok(())));
+        if is_end && self.hides_end(context) {
+            return Poll::Pending;
+        }
         // What comes while a request runs is its body, or a request that need not be read yet.
-        let is_header = buffer.filled().len() > before && !self.requests.is_running();
+        let is_header = has_come && !self.requests.is_running();
         if is_header && self.headers_begun.is_none() {
             self.headers_begun = Some(Instant::now());
         }

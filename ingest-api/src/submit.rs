@@ -18,8 +18,8 @@ use axum::{
 use bytes::Bytes;
 use jupan_log::{AppendError, NewRecord};
 use jupan_schemas::{
-    Code, CommandId, Fingerprint, Lane, Micros, OrderId, Outcome, ProductCommand, ProductId,
-    ProductPayload, Role, TopicId, UserCommand, UserId, UserPayload, partition_of,
+    Code, CommandId, Fingerprint, Lane, Micros, OUTCOME_KEPT_US, OrderId, Outcome, ProductCommand,
+    ProductId, ProductPayload, Role, TopicId, UserCommand, UserId, UserPayload, partition_of,
     topics::{PRODUCT_COMMANDS, USER_COMMANDS},
 };
 use jupan_store::StoreError;
@@ -52,8 +52,27 @@ pub(crate) struct Write {
     /// The user or product that it is about.
     id: u64,
     command_id: CommandId,
-    order_id: Option<OrderId>,
+    order: About,
     occurred_at: Option<Micros>,
+}
+
+/// Which order a write is about.
+#[derive(Clone, Copy)]
+enum About {
+    None,
+    /// The one that it makes: its outcome is the order's.
+    New(OrderId),
+    /// One that is there: its outcome is its own.
+    Known(OrderId),
+}
+
+impl About {
+    fn id(self) -> Option<OrderId> {
+        match self {
+            Self::None => None,
+            Self::New(id) | Self::Known(id) => Some(id),
+        }
+    }
 }
 
 impl Write {
@@ -80,9 +99,23 @@ impl Write {
             let problem = Problem::new(Code::InvalidTime).field("occurredAt");
             return Err(problem.detail("lies in the future"));
         }
-        let order_id = Some(OrderId::of(user, &write.key.text));
+        let order = About::New(OrderId::of(user, &write.key.text));
         let wait = write.prefer.outcome_wait(None);
-        Ok(Self { order_id, wait, occurred_at, ..write })
+        Ok(Self { order, wait, occurred_at, ..write })
+    }
+
+    /// The same write, about one of this user's orders. Another user's order looks like none.
+    pub(crate) fn about_order(self, order_id: OrderId, user: UserId) -> Result<Self, Problem> {
+        if order_id.user() != Some(user) {
+            return Err(Problem::new(Code::OrderNotFound).order(Some(order_id)));
+        }
+        Ok(Self { order: About::Known(order_id), ..self })
+    }
+
+    /// The same write, unless the caller gave no key.
+    pub(crate) fn with_given_key(self) -> Result<Self, Problem> {
+        self.key.must_be_given()?;
+        Ok(self)
     }
 
     fn new(call: &Call, (role, id): (Role, u64), actor: String) -> Result<Self, Problem> {
@@ -95,7 +128,7 @@ impl Write {
         Ok(Self {
             wait: prefer.outcome_wait(Some(default_wait)),
             voice: call.voice.clone(),
-            order_id: None,
+            order: About::None,
             occurred_at: None,
             shop,
             actor,
@@ -125,7 +158,7 @@ impl Write {
                     Err(_) => self.accepted(position),
                 }
             }
-            Ok(Sent { outcome: Some(outcome), .. }) => Err(refused(&outcome)),
+            Ok(Sent { outcome: Some(outcome), .. }) => Err(self.refused(&outcome)),
             Err(problem) => Err(problem),
         };
         let mut response = answer.unwrap_or_else(|problem| problem.respond(&self.voice));
@@ -138,7 +171,7 @@ impl Write {
         let is_applied = self.wait.is_some() || response.status() == StatusCode::ACCEPTED;
         let headers = response.headers_mut();
         headers.insert(header::VARY, HeaderValue::from_static("Prefer"));
-        if let Ok(key) = HeaderValue::try_from(self.key.text.as_str()) {
+        if let Some(key) = self.key.header() {
             headers.insert(idempotency::HEADER, key);
         }
         if let Some(applied) = self.prefer.applied().filter(|_| is_applied) {
@@ -148,7 +181,7 @@ impl Write {
 
     /// 202: the command is durable, and its outcome will be found behind the Location.
     fn accepted(&self, position: u64) -> Result<Response, Problem> {
-        let body = Accepted::new(self.command_id, self.order_id);
+        let body = Accepted::new(self.command_id, self.order.id());
         let mut response = json::answer(StatusCode::ACCEPTED, &body)?;
         let headers = response.headers_mut();
         headers.insert(header::LOCATION, self.location(Some(position)));
@@ -158,9 +191,9 @@ impl Write {
 
     /// Where the outcome is found. The position lets any instance tell "not yet" from "never".
     fn location(&self, position: Option<u64>) -> HeaderValue {
-        let path = match self.order_id {
-            Some(id) => order_path(id),
-            None => format!("/commands/{}", self.command_id),
+        let path = match self.order {
+            About::New(id) => order_path(id),
+            About::None | About::Known(_) => format!("/commands/{}", self.command_id),
         };
         let path = position.map_or_else(|| path.clone(), |at| format!("{path}?at={at}"));
         HeaderValue::try_from(path).unwrap_or(HeaderValue::from_static("/"))
@@ -238,7 +271,7 @@ impl Write {
             Err(AppendError::NoPartition { .. }) => Code::Internal,
             Err(AppendError::Unknown { cause }) => {
                 tracing::warn!(%cause, "whether a command was appended is unknown");
-                let unknown = Problem::new(Code::OutcomeUnknown).order(self.order_id);
+                let unknown = Problem::new(Code::OutcomeUnknown).order(self.order.id());
                 return Err(unknown.header(header::LOCATION, self.location(None)));
             }
         };
@@ -252,9 +285,9 @@ impl Write {
         fingerprint: Option<Fingerprint>,
         position: u64,
     ) -> Result<Option<Outcome>, StoreError> {
-        let Some((of_body, outcome)) = self.first_outcome().await? else { return Ok(None) };
+        let Some((of_body, outcome)) = self.first_use().await? else { return Ok(None) };
         if fingerprint.is_none_or(|own| own == of_body) {
-            return Ok(Some(outcome));
+            return Ok(outcome);
         }
         // Another body has the key. That is this command's end, too, unless its lane has yet to
         // come to it.
@@ -267,15 +300,29 @@ impl Write {
         Ok(is_decided.then_some(reused))
     }
 
-    async fn first_outcome(&self) -> Result<Option<(Fingerprint, Outcome)>, StoreError> {
-        let store = &self.shop.ports.store;
-        if let Some(id) = self.order_id
-            && let Some(row) = store.order(id).await?
+    /// The body that the key stands for, and what came of it, if that is known by now.
+    async fn first_use(&self) -> Result<Option<(Fingerprint, Option<Outcome>)>, StoreError> {
+        let ports = &self.shop.ports;
+        // An order remembers the key that made it, whatever is asked under that key now.
+        if self.role == Role::Users
+            && let Some(row) =
+                ports.store.order(OrderId::of(UserId(self.id), &self.key.text)).await?
         {
-            return Ok(row.outcome.map(|outcome| (row.fingerprint, outcome)));
+            return Ok(Some((row.fingerprint, row.outcome)));
         }
-        let row = store.outcome(self.command_id).await?;
-        Ok(row.map(|row| (row.fingerprint, row.outcome)))
+        let row = ports.store.outcome(self.command_id).await?;
+        // A key whose outcome is older than that is free again.
+        let row = row.filter(|row| ports.log.now().since(row.at) <= OUTCOME_KEPT_US);
+        Ok(row.map(|row| (row.fingerprint, Some(row.outcome))))
+    }
+
+    /// The problem that an outcome is, with the order that the write is about.
+    fn refused(&self, outcome: &Outcome) -> Problem {
+        let problem = refused(outcome);
+        match self.order {
+            About::Known(id) => problem.order(Some(id)),
+            About::None | About::New(_) => problem,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn parse(text: &str) -> Option<Micros> {
     let (fraction, zone) = offset.split_at_checked(offset.find(['Z', '+', '-'])?)?;
     let is_form = has_form(date_time, "dddd-dd-ddTdd:dd:dd")
         && (fraction.is_empty() || is_fraction(fraction))
-        && (zone == "Z" || has_form(&zone[1..], "dd:dd"));
+        && (zone == "Z" || has_form(&zone[1..], "dd:dd") && &zone[1..3] < "24");
     let parsed = is_form.then(|| text.parse::<Timestamp>().ok()).flatten()?;
     Some(Micros(parsed.as_microsecond()))
 }
@@ -78,6 +78,7 @@ mod tests {
             "2017-03-14T10:00:00 09:00",
             "20١7-03-14T10:00:00Z",
             "2017-03-14T24:01:00Z",
+            "2017-03-14T10:00:00+24:00",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

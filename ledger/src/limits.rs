@@ -10,15 +10,6 @@ pub(crate) const COMMAND_AGE_MAX_US: i64 = 14 * Micros::DAY;
 /// A command that claims to be made later than this after its own arrival is refused.
 pub(crate) const COMMAND_AHEAD_MAX_US: i64 = 5 * Micros::MINUTE;
 
-/// Longest name of a user or product, in characters.
-pub(crate) const NAME_CHARS_MAX: usize = 100;
-
-/// Shortest e-mail address, in characters: `a@b`.
-pub(crate) const EMAIL_CHARS_MIN: usize = 3;
-
-/// Longest e-mail address, in characters.
-pub(crate) const EMAIL_CHARS_MAX: usize = 254;
-
 /// Most lines of a cart, whatever failed orders put back into it: it is one record, and one row.
 /// What may be put in by hand is less, and the shop's to choose.
 pub(crate) const CART_LINES_MAX: usize = 4_000;

@@ -29,6 +29,7 @@ mod resolution;
 pub mod rows;
 mod shape;
 mod steps;
+mod texts;
 pub mod topics;
 mod versions;
 
@@ -41,4 +42,5 @@ pub use events::*;
 pub use ids::*;
 pub use messages::*;
 pub use steps::*;
+pub use texts::*;
 pub use topics::TopicId;

@@ -1,6 +1,7 @@
 //! SIGKILL under load: what was acknowledged is there, once.
 
 use crate::shop::{Answer, Client, Shop, fresh_dir, order_body, verify};
+use jupan_schemas::{OrderId, UserId};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -19,34 +20,64 @@ const STOCK: i64 = 1_000_000;
 /// One write, so that it can be sent again.
 #[derive(Clone, Debug)]
 struct Write {
-    path: &'static str,
+    path: String,
     key: String,
     body: Value,
 }
 
 impl Write {
-    /// The n-th write: charges and orders of all users in turn, always the same for the same n.
+    /// The n-th write, always the same for the same n: charges, carts and orders of all users in
+    /// turn, orders paid at once and later, and what becomes of the latter.
     fn number(n: u64) -> Self {
-        let user = n % USERS + 1;
-        let key = format!("k{n}");
-        if n.is_multiple_of(3) {
-            let amount = 1_000 + n % 500;
-            return Self {
-                path: "/balance/charge",
-                key,
-                body: json!({"userId": user, "amount": amount}),
-            };
-        }
+        let user = user(n);
+        let write = |path: &str, body| Self { path: path.to_owned(), key: key(n), body };
         let first = n % PRODUCTS + 1;
         let items = [(first, 1 + (n % 2).cast_signed()), ((first + 2) % PRODUCTS + 1, 1)];
-        Self { path: "/order", key, body: order_body(user, &items) }
+        match n % 8 {
+            0 | 3 => write("/balance/charge", json!({"userId": user, "amount": 1_000 + n % 500})),
+            1 | 5 => write("/order", order_body(user, &items)),
+            2 => {
+                let mut body = order_body(user, &items);
+                body["payment"] = json!("later");
+                write("/order", body)
+            }
+            4 => Self::about_order(n, n - 2, ["payment", "payment", "cancel"]),
+            6 => {
+                let body = json!({"userId": user, "productId": first, "quantity": 1});
+                write("/cart/add", body)
+            }
+            _ if n % 16 == 7 => write("/order", json!({"userId": user, "fromCart": true})),
+            _ => Self::about_order(n, n - 10, ["refund", "cancel", "refund"]),
+        }
+    }
+
+    /// What becomes of the order that an earlier write may have made.
+    fn about_order(n: u64, order: u64, what: [&str; 3]) -> Self {
+        let user = user(order);
+        let id = OrderId::of(UserId(user), &key(order));
+        let what = what[usize::try_from(n / 16 % 3).expect("is small")];
+        let path = format!("/order/{id}/{what}");
+        Self { path, key: key(n), body: json!({"userId": user}) }
     }
 
     async fn send(&self, client: &Client) -> Option<Answer> {
         let sent =
-            client.try_write(reqwest::Method::POST, self.path, &self.key, "wait=20", &self.body);
-        sent.await.ok().filter(|answer| answer.status < 500 && answer.status != 429)
+            client.try_write(reqwest::Method::POST, &self.path, &self.key, "wait=20", &self.body);
+        let is_final = |answer: &Answer| {
+            // Not ready is said of the moment, not of the key.
+            answer.status < 500 && answer.status != 429 && answer.code() != "ORDER_NOT_READY"
+        };
+        sent.await.ok().filter(is_final)
     }
+}
+
+fn key(n: u64) -> String {
+    format!("k{n}")
+}
+
+/// Eight writes in a row are about one user.
+fn user(n: u64) -> u64 {
+    n / 8 % USERS + 1
 }
 
 /// Writes without an answer are asked again after the restart; what was answered must be answered the same.
@@ -126,9 +157,9 @@ fn spawn_writer(
         loop {
             let write = Write::number(next.fetch_add(1, Ordering::Relaxed));
             let answer = write.send(&client).await;
-            let is_gone = answer.is_none();
+            let is_answered = answer.is_some();
             ledger.note(write, answer);
-            if is_gone {
+            if !is_answered && client.try_get("/healthz").await.is_err() {
                 return;
             }
         }
@@ -145,37 +176,54 @@ async fn check_a_few(ledger: &Ledger, client: &Client, cycle: u64) {
     }
 }
 
-/// Every wallet and every stock is exactly what the answers say.
+/// Every wallet and every stock is exactly what the answered charges and the orders say.
 async fn check_sums(ledger: &Ledger, client: &Client) {
-    let mut balances = BTreeMap::new();
-    let mut stocks = BTreeMap::new();
     let answered = ledger.answered.lock().expect("lock").clone();
     assert!(answered.len() > 500, "the load did something: {}", answered.len());
+    let mut balances: BTreeMap<u64, i64> = BTreeMap::new();
+    let mut stocks: BTreeMap<u64, i64> = (1..=PRODUCTS).map(|product| (product, STOCK)).collect();
+    let mut paths: BTreeMap<String, u32> = BTreeMap::new();
     for (key, answer) in &answered {
         let write = Write::number(key.trim_start_matches('k').parse().expect("a number"));
-        let user = write.body["userId"].as_u64().expect("a user");
-        match (write.path, answer.status) {
-            ("/balance/charge", 200) => {
-                *balances.entry(user).or_insert(0) +=
-                    write.body["amount"].as_i64().expect("an amount");
-            }
-            ("/order", 201) => {
-                *balances.entry(user).or_insert(0) -=
-                    answer.body["totalPrice"].as_i64().expect("a total");
-                for item in write.body["items"].as_array().expect("items") {
-                    let product = item["productId"].as_u64().expect("a product");
-                    *stocks.entry(product).or_insert(0) +=
-                        item["quantity"].as_i64().expect("units");
-                }
-            }
-            ("/order", 402) => {}
-            other => panic!("unexpected end {other:?}: {answer:?}"),
+        let kind = write.path.rsplit('/').next().unwrap_or_default().to_owned();
+        *paths.entry(format!("{kind} {} {}", answer.status, answer.code())).or_default() += 1;
+        if write.path == "/balance/charge" {
+            assert_eq!(answer.status, 200, "{answer:?}");
+            let user = write.body["userId"].as_u64().expect("a user");
+            *balances.entry(user).or_default() += write.body["amount"].as_i64().expect("an amount");
         }
+        if answer.status == 201 {
+            let id = answer.body["orderId"].as_str().expect("an order");
+            let order = client.get(&format!("/order/{id}")).await;
+            assert_eq!(order.status, 200, "{order:?}");
+            settle(&order.body, &mut balances, &mut stocks);
+        }
+    }
+    println!("{paths:#?}");
+    for kind in ["charge 200", "order 201", "payment 200", "cancel 200", "refund 200", "add 200"] {
+        assert!(paths.contains_key(&format!("{kind} ")), "the load had a {kind}: {paths:?}");
     }
     for (user, balance) in balances {
         assert_eq!(client.balance(user).await, balance, "user {user}");
     }
-    for (product, sold) in stocks {
-        client.stock_becomes(product, STOCK - sold).await;
+    for (product, stock) in stocks {
+        client.stock_becomes(product, stock).await;
+    }
+}
+
+/// What an order took, as it says itself.
+fn settle(order: &Value, balances: &mut BTreeMap<u64, i64>, stocks: &mut BTreeMap<u64, i64>) {
+    let number = |value: &Value| value.as_i64().expect("a number");
+    let is_paid = order["status"] == "SUCCESS" || order["status"] == "REFUNDED";
+    for item in order["items"].as_array().expect("items") {
+        let left = number(&item["quantity"]) - number(&item["refundedQuantity"]);
+        let product = item["productId"].as_u64().expect("a product");
+        if is_paid || order["status"] == "PENDING" {
+            *stocks.entry(product).or_default() -= left;
+        }
+        if is_paid {
+            let user = order["userId"].as_u64().expect("a user");
+            *balances.entry(user).or_default() -= left * number(&item["price"]);
+        }
     }
 }

@@ -1,120 +1,14 @@
 //! The engine inside one process, with few and with many lanes: the same messages, and no lane in
 //! another's state.
 
-use crate::shop::{fresh_dir, verify};
-use jupan_ledger::Rules;
-use jupan_log::{
-    Log, LogRecord, NewRecord, ReadLimit, SystemClock,
-    embedded::{EmbeddedLog, Options},
+use crate::{
+    engine::Engine,
+    shop::{fresh_dir, verify},
 };
-use jupan_processors::{Host, Limits, Parts};
+use jupan_log::{Log, LogRecord, NewRecord};
 use jupan_schemas::*;
-use jupan_store::{ReadStore, embedded::EmbeddedStore};
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-/// An engine without HTTP.
-struct Engine {
-    log: Arc<EmbeddedLog>,
-    store: Arc<EmbeddedStore>,
-    host: Host,
-    codec: Codec,
-}
-
-impl Engine {
-    fn open(data: &Path, lanes: u16) -> Self {
-        let options = Options { lanes: Some(lanes), ..Default::default() };
-        let log = EmbeddedLog::open(data, options, Arc::new(SystemClock)).expect("the log opens");
-        let store =
-            EmbeddedStore::open(data.join("store"), Default::default()).expect("the store opens");
-        let parts = Parts {
-            log: log.clone(),
-            store: store.clone(),
-            schema_ids: Arc::new(SchemaIds::embedded()),
-            rules: Rules::new(log.partitions()),
-            limits: Limits::default(),
-        };
-        let host = Host::start(&parts, &[Role::Users, Role::Products]).expect("the lanes start");
-        Self { log, store, host, codec: Codec::embedded() }
-    }
-
-    async fn user(&mut self, user: u64, key: &str, payload: UserPayload) {
-        let command = UserCommand {
-            user_id: UserId(user),
-            key: key.to_owned(),
-            created_at: self.log.now(),
-            occurred_at: None,
-            actor: format!("user:{user}"),
-            trace_id: None,
-            reply_to: None,
-            payload,
-        };
-        let value = self.codec.to_bytes(&command);
-        self.append(TopicId::UserCommands, user, value).await;
-    }
-
-    async fn product(&mut self, product: u64, price: i64, stock: i64) {
-        let command = ProductCommand {
-            product_id: ProductId(product),
-            key: "register".to_owned(),
-            created_at: self.log.now(),
-            occurred_at: None,
-            actor: "operator".to_owned(),
-            trace_id: None,
-            reply_to: None,
-            payload: ProductPayload::RegisterProduct(RegisterProduct {
-                name: format!("Product {product}"),
-                price: Money(price),
-                stock: Units(stock),
-            }),
-        };
-        let value = self.codec.to_bytes(&command);
-        self.append(TopicId::ProductCommands, product, value).await;
-    }
-
-    async fn append(&self, topic: TopicId, id: u64, value: Vec<u8>) {
-        let partition = partition_of(id, self.log.partitions());
-        self.log
-            .append(topic, partition, NewRecord::new(id.to_string(), value))
-            .await
-            .expect("appended");
-    }
-
-    fn records(&self, topic: TopicId, partition: u16) -> Vec<LogRecord> {
-        let (mut all, mut from) = (Vec::new(), 0);
-        loop {
-            let limit = ReadLimit { records_max: 1_000, bytes_max: 1 << 20 };
-            let batch = self.log.read(topic, partition, from, limit).expect("it reads");
-            if batch.records.is_empty() {
-                return all;
-            }
-            from = batch.next;
-            all.extend(batch.records);
-        }
-    }
-
-    fn entries(&self, role: Role) -> Vec<(u16, Entry)> {
-        let mut entries = Vec::new();
-        for lane in 0..self.log.partitions() {
-            for record in self.records(TopicId::journal(role), lane) {
-                let step: Step = self.codec.decode(&record.value).expect("a step");
-                assert_eq!((step.role, step.lane), (role, lane));
-                entries.extend(step.entries.into_iter().map(|entry| (lane, entry)));
-            }
-        }
-        entries
-    }
-
-    fn close(self) {
-        assert!(self.host.drain(Duration::from_secs(5)), "nothing is left over");
-        assert_eq!(self.host.failure(), None);
-        self.log.close();
-        self.store.close().expect("the store closes");
-    }
-}
+use jupan_store::ReadStore;
+use std::time::{Duration, Instant};
 
 fn kind<T: std::fmt::Debug>(value: &T) -> String {
     format!("{value:?}").split(['(', ' ']).next().unwrap_or_default().to_owned()

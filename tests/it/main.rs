@@ -3,12 +3,20 @@
 //! `JUPAN_BIN` names the binary to test (`scripts/test` gives the release build); without it the
 //! build of this profile is taken.
 
+mod browser;
 mod buyers;
+mod chromium;
 mod command_line;
+mod contract;
+mod demo;
+mod engine;
 mod idempotency;
+mod keys;
 mod kills;
 mod lanes;
 mod money;
 mod products;
 mod receipts;
 mod shop;
+mod steps;
+mod wrong;

@@ -1,12 +1,15 @@
 //! A shop as a process of its own, and a client of it.
 
+use crate::contract::{self, Contract, Sent};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::sync::OnceCell;
 
 /// Longest time for a shop to start or to drain before the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,7 +33,12 @@ pub(crate) struct Shop {
 impl Shop {
     /// Starts a shop on a free port and waits until it is ready.
     pub(crate) async fn start(data: &Path, args: &[&str]) -> Self {
-        let mut child = Command::new(binary())
+        Self::start_by(Command::new(binary()), data, args).await
+    }
+
+    /// The same by a command of the test's choice, which is or becomes the binary.
+    pub(crate) async fn start_by(mut command: Command, data: &Path, args: &[&str]) -> Self {
+        let mut child = command
             .args(if args.contains(&"--listen") {
                 &[][..]
             } else {
@@ -77,7 +85,24 @@ impl Shop {
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client { http: reqwest::Client::new(), url: self.url.clone() }
+        Client::new(&self.url)
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn until_ended(mut self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("the shop does not end");
     }
 
     /// SIGKILL, at once.
@@ -127,13 +152,25 @@ impl Answer {
 pub(crate) struct Client {
     http: reqwest::Client,
     url: String,
+    /// What the shop promises; asked for once.
+    contract: Arc<OnceCell<Arc<Contract>>>,
 }
 
 impl Client {
+    /// A client of the shop at this URL.
+    pub(crate) fn new(url: &str) -> Self {
+        Self { http: reqwest::Client::new(), url: url.to_owned(), contract: Arc::default() }
+    }
+
     /// A GET; panics if there is no answer.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let request = self.http.get(format!("{}{path}", self.url));
-        read(request).await.expect("an answer")
+        self.read(request).await.expect("an answer")
+    }
+
+    /// A GET; `Err` if there is no answer.
+    pub(crate) async fn try_get(&self, path: &str) -> Result<Answer, reqwest::Error> {
+        self.read(self.http.get(format!("{}{path}", self.url))).await
     }
 
     /// A write with a key, waiting for its outcome; `Err` if there is no answer.
@@ -151,7 +188,22 @@ impl Client {
             .header("Idempotency-Key", key)
             .header("Prefer", prefer)
             .json(body);
-        read(request).await
+        self.read(request).await
+    }
+
+    /// Sends a request. Every answer is held to the document of the shop.
+    async fn read(&self, request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Error> {
+        let contract =
+            self.contract.get_or_try_init(|| contract::of(&self.http, &self.url)).await?;
+        let request = request.build()?;
+        let sent = Sent::of(&request);
+        let answer = self.http.execute(request).await?;
+        let status = answer.status().as_u16();
+        let location = answer.headers().get("location");
+        let location = location.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text = sent.checked(contract, answer).await?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Ok(Answer { status, location, body })
     }
 
     /// A POST with a key, waiting for its outcome.
@@ -164,6 +216,16 @@ impl Client {
         self.try_write(reqwest::Method::PATCH, path, key, "wait=30", &body)
             .await
             .expect("an answer")
+    }
+
+    /// A DELETE with a key, waiting for its outcome.
+    pub(crate) async fn delete(&self, path: &str, key: &str) -> Answer {
+        let request = self
+            .http
+            .delete(format!("{}{path}", self.url))
+            .header("Idempotency-Key", key)
+            .header("Prefer", "wait=30");
+        self.read(request).await.expect("an answer")
     }
 
     pub(crate) async fn user(&self, id: u64) {
@@ -219,16 +281,6 @@ pub(crate) fn order_body(user: u64, items: &[(u64, i64)]) -> Value {
         .map(|(product, quantity)| json!({"productId": product, "quantity": quantity}))
         .collect();
     json!({"userId": user, "items": items})
-}
-
-async fn read(request: reqwest::RequestBuilder) -> Result<Answer, reqwest::Error> {
-    let answer = request.send().await?;
-    let status = answer.status().as_u16();
-    let location =
-        answer.headers().get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let text = answer.text().await?;
-    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Ok(Answer { status, location, body })
 }
 
 /// Runs `jupan verify` on a directory whose shop has ended; panics with its report unless it is green.

@@ -9,7 +9,7 @@ use crate::{
     submit::{Wish, Write},
 };
 use axum::{http::StatusCode, response::Response};
-use jupan_schemas::{Code, Outcome, UserId, UserPayload};
+use jupan_schemas::{Code, Outcome, UserPayload};
 
 /// `POST /balance/charge`
 pub(crate) async fn charge(mut call: Call) -> Result<Response, Problem> {
@@ -26,7 +26,7 @@ pub(crate) async fn charge(mut call: Call) -> Result<Response, Problem> {
 
 /// `GET /balance?userId=`
 pub(crate) async fn read(call: Call) -> Result<Response, Problem> {
-    let user_id = asked_user(&call)?;
+    let user_id = call.asked_user()?;
     match call.shop.ports.store.user(user_id).await? {
         Some(row) => {
             let balance = bodies::Balance { user_id, balance: row.balance };
@@ -38,7 +38,7 @@ pub(crate) async fn read(call: Call) -> Result<Response, Problem> {
 
 /// `GET /balance/entries?userId=&cursor=&limit=`, newest first.
 pub(crate) async fn entries(call: Call) -> Result<Response, Problem> {
-    let user_id = asked_user(&call)?;
+    let user_id = call.asked_user()?;
     let limit = call.query.limit()?;
     let before = call.query.cursor(List::Entries, user_id.0)?;
     let store = &call.shop.ports.store;
@@ -53,10 +53,4 @@ pub(crate) async fn entries(call: Call) -> Result<Response, Problem> {
         entries: page.items.iter().map(bodies::Entry::from).collect(),
     };
     json::answer(StatusCode::OK, &body)
-}
-
-fn asked_user(call: &Call) -> Result<UserId, Problem> {
-    let user = call.query.user_id()?;
-    call.caller()?.must_be(user)?;
-    Ok(user)
 }

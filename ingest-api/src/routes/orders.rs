@@ -5,7 +5,9 @@ use super::standing::{Standing, standing};
 use crate::{
     bodies,
     call::Call,
-    dto, json,
+    cursor::{self, List},
+    dto, etag, json,
+    limits::{ORDERS_ITEMS_MAX, ORDERS_READ_MAX},
     prefer::Prefer,
     problem::Problem,
     shop::Shop,
@@ -21,8 +23,7 @@ use jupan_schemas::{
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// `POST /order`. Paid now, from the listed items: `payment: "later"` and `fromCart` are refused as
-/// UNSUPPORTED.
+/// `POST /order`
 pub(crate) async fn place(mut call: Call) -> Result<Response, Problem> {
     let checked = call.json::<dto::NewOrder>().await?.check()?;
     let write = Write::of_order(&call, checked.user, checked.occurred_at)?;
@@ -37,6 +38,34 @@ pub(crate) async fn place(mut call: Call) -> Result<Response, Problem> {
         Ok(response)
     };
     write.answer(Wish::User(UserPayload::PlaceOrder(checked.order)), done).await
+}
+
+/// `GET /order?userId=&cursor=&limit=`, newest first.
+pub(crate) async fn list(call: Call) -> Result<Response, Problem> {
+    let user_id = call.asked_user()?;
+    let limit = call.query.limit()?;
+    let mut before = call.query.cursor(List::Orders, user_id.0)?;
+    let store = &call.shop.ports.store;
+    let (mut orders, mut items, mut more) = (Vec::new(), 0, true);
+    while more && orders.len() < limit && items < ORDERS_ITEMS_MAX {
+        let count = (limit - orders.len()).min(ORDERS_READ_MAX);
+        let page = store.orders(user_id, before, count).await?;
+        more = page.more;
+        for row in &page.items {
+            if items >= ORDERS_ITEMS_MAX {
+                more = true;
+                break;
+            }
+            items += row.lines.len();
+            before = Some(row.placed);
+            orders.push(bodies::Order::from(row));
+        }
+    }
+    if orders.is_empty() && store.user(user_id).await?.is_none() {
+        return Err(Problem::new(Code::UserNotFound));
+    }
+    let next = before.filter(|_| more).map(|last| cursor::write(List::Orders, user_id.0, last));
+    json::answer(StatusCode::OK, &bodies::Orders { user_id, orders, next })
 }
 
 /// `GET /order/{id}?at=`
@@ -76,6 +105,14 @@ pub(crate) async fn history(mut call: Call) -> Result<Response, Problem> {
             return Err(Problem::new(Code::OrderNotFound));
         }
         sleep(Duration::from_millis(call.shop.limits.look_interval_ms)).await;
+    }
+}
+
+/// The order as it is now.
+pub(super) async fn present(shop: &Shop, id: OrderId) -> Result<Response, Problem> {
+    match shop.ports.store.order(id).await? {
+        Some(row) => shown(StatusCode::OK, &row),
+        None => Err(Problem::new(Code::OrderNotFound)),
     }
 }
 
@@ -152,20 +189,16 @@ fn if_changed(row: &OrderRow, headers: &HeaderMap) -> Result<Response, Problem> 
 
 /// Whether `If-None-Match` has the order's tag; `None` without the header.
 fn seen_tag(row: &OrderRow, headers: &HeaderMap) -> Option<bool> {
-    let tag = tag(row);
-    let is_same = |given: &str| {
-        let given = given.trim();
-        given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag
-    };
-    let values = headers.get_all(header::IF_NONE_MATCH);
-    let mut matches = values.iter().map(|v| v.to_str().unwrap_or_default().split(',').any(is_same));
-    let first = matches.next()?;
-    Some(first || matches.any(|is_match| is_match))
+    etag::is_seen(&tag(row), headers)
 }
 
-/// Whether a caller who waits for news need not wait any longer: it has not seen this state, or
-/// none will follow by itself.
+/// Whether a caller who waits for news need not wait any longer. Who names a state that it has seen
+/// waits for another one, until none can follow by itself; who names none waits until the order
+/// has ended or can be paid.
 fn is_news(row: &OrderRow, headers: &HeaderMap) -> bool {
-    let is_settled = row.status != OrderStatus::Pending || row.payment_due.is_some();
-    is_settled || seen_tag(row, headers) == Some(false)
+    let has_ended = row.status != OrderStatus::Pending;
+    match seen_tag(row, headers) {
+        Some(has_seen) => has_ended || !has_seen,
+        None => has_ended || row.payment_due.is_some(),
+    }
 }

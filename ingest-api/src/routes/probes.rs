@@ -1,6 +1,6 @@
 //! What machines and newcomers ask first.
 
-use crate::{call::Call, json, metric_names, problem::Problem};
+use crate::{call::Call, json, metric_names, openapi::shapes, problem::Problem};
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -8,9 +8,12 @@ use axum::{
 };
 use jupan_schemas::Code;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
-struct Status {
+/// How it is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Status {
+    #[schema(value_type = shapes::Fine)]
     status: &'static str,
 }
 
@@ -45,9 +48,10 @@ pub(crate) async fn metrics(call: Call) -> Result<Response, Problem> {
     Ok(plain(text, "text/plain; version=0.0.4; charset=utf-8"))
 }
 
-/// `GET /`
+/// `GET /`, without HTML
 pub(crate) async fn hint(call: Call) -> Result<Response, Problem> {
-    Ok(plain(crate::hint::hint(&call.shop.ports.base_url), "text/plain; charset=utf-8"))
+    let text = crate::hint::hint(&call.shop.ports.base_url, call.shop.ports.is_demo);
+    Ok(plain(text, "text/plain; charset=utf-8"))
 }
 
 fn plain(text: String, media_type: &'static str) -> Response {

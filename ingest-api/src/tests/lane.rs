@@ -3,8 +3,9 @@
 use super::rig::{NOW, Rig};
 use jupan_log::{LaneLog, Log, ReadLimit};
 use jupan_schemas::{
-    Code, Codec, CommandId, CommandResult, Fingerprint, Lane, Money, OrderId, OrderStatus, Outcome,
-    Payment, Positions, ProductCommand, ProductId, Role, Stamp, Units, UserCommand, UserId,
+    Code, Codec, CommandId, CommandResult, Fingerprint, Lane, Line, Money, OrderId, OrderStatus,
+    Outcome, Payment, Positions, ProductCommand, ProductId, Role, Stamp, Units, UserCommand,
+    UserId,
     rows::{
         AsOf, HistoryLine, OrderLine, OrderRow, OutcomeRow, ProductRow, Row, StatementKind,
         StatementRow, UserRow, Watermark,
@@ -116,6 +117,15 @@ pub(super) fn outcome_row(
 }
 
 pub(super) fn user_row(id: u64, balance: i64) -> impl FnOnce(AsOf) -> Row {
+    user(id, balance, Vec::new())
+}
+
+/// User 1, with a cart.
+pub(super) fn user_row_with(balance: i64, cart: Vec<Line>) -> impl FnOnce(AsOf) -> Row {
+    user(1, balance, cart)
+}
+
+fn user(id: u64, balance: i64, cart: Vec<Line>) -> impl FnOnce(AsOf) -> Row {
     move |as_of| {
         Row::User(UserRow {
             user_id: UserId(id),
@@ -126,7 +136,7 @@ pub(super) fn user_row(id: u64, balance: i64) -> impl FnOnce(AsOf) -> Row {
             balance: Money(balance),
             created_at: NOW,
             updated_at: NOW.plus(as_of.stamp.0),
-            cart: Vec::new(),
+            cart,
         })
     }
 }

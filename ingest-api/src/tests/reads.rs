@@ -1,6 +1,7 @@
 //! Reads: orders with and without a position, lists, tags, probes.
 
 use super::{
+    keeper::Keeper,
     lane::{Hand, order_row, outcome, outcome_row, product_row, statement_row, user_row},
     rig::{ORDER, Rig},
 };
@@ -112,7 +113,13 @@ async fn another_users_order_looks_like_none() {
         let reply = rig.send(Method::GET, &uri, &[("x-user-id", "1")], "").await;
         assert_eq!(reply.status, 200, "{uri}");
     }
-    for uri in ["/users/1", "/balance?userId=1", "/balance/entries?userId=1"] {
+    for uri in [
+        "/users/1",
+        "/balance?userId=1",
+        "/balance/entries?userId=1",
+        "/order?userId=1",
+        "/cart?userId=1",
+    ] {
         let reply = rig.send(Method::GET, uri, &[("x-user-id", "2")], "").await;
         assert_eq!(reply.problem(), (403, "USER_MISMATCH"), "{uri}");
     }
@@ -244,6 +251,80 @@ async fn lists_go_on_at_their_cursor() {
     {
         assert_eq!(rig.get(&uri).await.problem(), (400, "INVALID_CURSOR"));
     }
+}
+
+/// Places an order under a key, to be decided at once.
+async fn place(rig: &Rig, keeper: &mut Keeper, key: &str, lines: u64) {
+    let items = (0..lines).map(|n| format!(r#"{{"productId":{},"quantity":1}}"#, 20 + n));
+    let items = items.collect::<Vec<_>>().join(",");
+    let body = format!(r#"{{"userId":1,"items":[{items}]}}"#);
+    let reply = rig.post("/order", &[("idempotency-key", key)], &body).await;
+    assert_eq!(reply.status, 202, "{reply:?}");
+    keeper.serve().await;
+}
+
+fn ids(orders: &[serde_json::Value]) -> Vec<String> {
+    orders.iter().map(|order| order["orderId"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn orders_are_listed_newest_first() {
+    let rig = Rig::new();
+    let mut keeper = Keeper::open(&rig);
+    let id = |n: usize| OrderId::of(UserId(1), &format!("k{n}")).to_string();
+    assert_eq!(rig.get("/order?userId=1").await.text, r#"{"userId":1,"orders":[]}"#);
+    assert_eq!(rig.get("/order?userId=2").await.problem(), (404, "USER_NOT_FOUND"));
+    for n in 0..7 {
+        place(&rig, &mut keeper, &format!("k{n}"), 1).await;
+    }
+    for (limit, page_count) in [(1, 7), (2, 4), (3, 3), (7, 1), (500, 1)] {
+        let (orders, count) =
+            pages(&rig, &format!("/order?userId=1&limit={limit}"), "orders").await;
+        assert_eq!((ids(&orders), count), ((0..7).rev().map(id).collect(), page_count));
+    }
+    let list = rig.get("/order?userId=1").await;
+    let order = rig.get(&format!("/order/{}", id(6))).await;
+    assert_eq!(list.json["orders"][0], order.json, "as it is read alone");
+
+    // A page goes on where the one before it ended, whatever has come since.
+    let first = rig.get("/order?userId=1&limit=3").await;
+    for n in 7..9 {
+        place(&rig, &mut keeper, &format!("k{n}"), 1).await;
+    }
+    let uri = format!("/order?userId=1&limit=3&cursor={}", first.text_of("next"));
+    let second = rig.get(&uri).await;
+    assert_eq!(ids(second.json["orders"].as_array().expect("a list")), [id(3), id(2), id(1)]);
+    let newest = rig.get("/order?userId=1&limit=3").await;
+    assert_eq!(ids(newest.json["orders"].as_array().expect("a list")), [id(8), id(7), id(6)]);
+
+    let cursor = first.text_of("next");
+    for uri in [
+        format!("/order?userId=2&cursor={cursor}"),
+        format!("/balance/entries?userId=1&cursor={cursor}"),
+        format!("/products?cursor={cursor}"),
+    ] {
+        assert_eq!(rig.get(&uri).await.problem(), (400, "INVALID_CURSOR"), "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_large_orders_is_shorter() {
+    let rig = Rig::new();
+    let mut keeper = Keeper::open(&rig);
+    for n in 0..12 {
+        place(&rig, &mut keeper, &format!("large{n}"), 500).await;
+    }
+    for n in 0..60 {
+        place(&rig, &mut keeper, &format!("small{n}"), 1).await;
+    }
+    let page = rig.get("/order?userId=1&limit=500").await;
+    let lines = |order: &serde_json::Value| order["items"].as_array().expect("a list").len();
+    let orders = page.json["orders"].as_array().expect("a list");
+    assert_eq!((orders.len(), orders.iter().map(lines).sum::<usize>()), (70, 60 + 10 * 500));
+    let (orders, count) = pages(&rig, "/order?userId=1&limit=500", "orders").await;
+    assert_eq!((orders.len(), count), (72, 2));
+    let (orders, count) = pages(&rig, "/order?userId=1&limit=55", "orders").await;
+    assert_eq!((orders.len(), count), (72, 3));
 }
 
 #[tokio::test]

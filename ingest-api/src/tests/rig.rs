@@ -1,5 +1,9 @@
 //! A shop without lanes: the API over the memory log and store.
 
+use super::{
+    documented::assert_documented,
+    moody::{Mood, Moody},
+};
 use crate::{Api, Health, Limits, Ports, Top};
 use axum::{
     Router,
@@ -14,6 +18,7 @@ use jupan_log::{
 };
 use jupan_schemas::{Micros, Money, ProductId, SchemaIds, TopProduct, TopicId, Units};
 use jupan_store::memory::MemoryStore;
+use parking_lot::Mutex;
 use serde_json::Value;
 use std::sync::{
     Arc,
@@ -74,7 +79,9 @@ impl Top for TwoProducts {
 
 pub(super) struct Rig {
     pub(super) log: MemoryLog,
+    pub(super) clock: Arc<ManualClock>,
     pub(super) store: Arc<MemoryStore>,
+    pub(super) mood: Arc<Mutex<Mood>>,
     pub(super) health: Arc<TestHealth>,
     pub(super) router: Router,
     pub(super) api: Api,
@@ -86,22 +93,28 @@ impl Rig {
     }
 
     pub(super) fn with(limits: Limits, auto_sync: bool) -> Self {
-        let queue_bytes_max = 100_000;
+        Self::with_queue(limits, auto_sync, 100_000)
+    }
+
+    /// Over a log that has so many bytes waiting to become durable at most; one record always fits.
+    pub(super) fn with_queue(limits: Limits, auto_sync: bool, queue_bytes_max: usize) -> Self {
         let options = Options { lanes: 1, auto_sync, queue_bytes_max, ..Options::default() };
-        let log = MemoryLog::new(options, Arc::new(ManualClock::at(NOW)));
-        let store = Arc::new(MemoryStore::new());
+        let clock = Arc::new(ManualClock::at(NOW));
+        let log = MemoryLog::new(options, Arc::clone(&clock) as _);
+        let (store, mood) = (Arc::new(MemoryStore::new()), Arc::default());
         let health = Arc::new(TestHealth::default());
         let ports = Ports {
             log: Arc::new(log.clone()),
-            store: Arc::clone(&store) as _,
+            store: Arc::new(Moody { store: Arc::clone(&store), mood: Arc::clone(&mood) }),
             top: Arc::new(TwoProducts),
             health: Arc::clone(&health) as _,
             render_metrics: Arc::new(|| "# metrics\n".to_owned()),
             schema_ids: Arc::new(SchemaIds::embedded()),
             base_url: "http://127.0.0.1:8080".to_owned(),
+            is_demo: false,
         };
         let api = Api::open(ports, limits).expect("the memory log has results");
-        Self { log, store, health, router: api.router(), api }
+        Self { log, clock, store, mood, health, router: api.router(), api }
     }
 
     /// How many commands there are.
@@ -132,11 +145,19 @@ impl Rig {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::from(body.to_owned())).expect("a request");
-        self.send_request(request).await
+        self.send_request(request.body(body.to_owned()).expect("a request")).await
     }
 
-    pub(super) async fn send_request(&self, request: Request<Body>) -> Reply {
+    /// Every answer is held to the API's document.
+    pub(super) async fn send_request(&self, request: Request<String>) -> Reply {
+        let (sent, sent_body) = request.into_parts();
+        let request = Request::from_parts(sent.clone(), Body::from(sent_body.clone()));
+        let reply = self.answer(request).await;
+        assert_documented(&sent, Some(sent_body), &reply);
+        reply
+    }
+
+    pub(super) async fn answer(&self, request: Request<Body>) -> Reply {
         let Ok(response) = self.router.clone().oneshot(request).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body in memory").to_bytes();

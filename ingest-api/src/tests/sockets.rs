@@ -206,6 +206,55 @@ async fn a_client_that_does_not_read_is_cut_off() {
 }
 
 #[tokio::test]
+async fn who_has_said_its_last_is_answered_if_that_is_soon() {
+    let limits = Limits { half_closed_timeout_ms: 200, ..Limits::default() };
+    let served = start(limits).await;
+    for version in ["1.0", "1.1"] {
+        let mut stream = served.connect().await;
+        let request = format!("GET /healthz HTTP/{version}\r\nhost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("a write");
+        stream.shutdown().await.expect("half of it is closed");
+        let answer = rest(&mut stream).await;
+        assert!(answer.contains(" 200 OK") && answer.ends_with('}'), "{answer}");
+    }
+    // Nobody decides this charge: its asker, who may be gone, is waited with for a moment only.
+    let mut hand = Hand::open(&served.rig, Role::Users);
+    let charge = r#"{"userId":1,"amount":5}"#;
+    let mut stream = served.connect().await;
+    let request =
+        post("/balance/charge", charge.len()).replace("\r\n\r\n", "\r\nprefer: wait=30\r\n\r\n");
+    stream.write_all(format!("{request}{charge}").as_bytes()).await.expect("a write");
+    hand.user_command().await;
+    let begun = Instant::now();
+    stream.shutdown().await.expect("half of it is closed");
+    assert_eq!(rest(&mut stream).await, "");
+    let took = begun.elapsed();
+    assert!((200..5_000).contains(&took.as_millis()), "{took:?}");
+    assert_eq!(served.stop().await, Drained::Complete);
+}
+
+#[tokio::test]
+async fn a_host_is_named_once() {
+    let served = start(Limits::default()).await;
+    for (version, hosts, status) in [
+        ("1.1", "", 400),
+        ("1.1", "host: a\r\nhost: a\r\n", 400),
+        ("1.1", "host:\r\n", 200),
+        ("1.0", "", 200),
+        ("1.0", "host: a\r\nhost: b\r\n", 400),
+    ] {
+        for path in ["/healthz", "/products"] {
+            let mut stream = served.connect().await;
+            let request = format!("GET {path} HTTP/{version}\r\n{hosts}\r\n");
+            stream.write_all(request.as_bytes()).await.expect("a write");
+            let answer = one_answer(&mut stream).await;
+            assert!(answer.contains(&format!(" {status} ")), "{version} {hosts}: {answer}");
+            assert_eq!(answer.contains(r#""field":"Host""#), status == 400, "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_thousand_idle_connections_are_in_nobodys_way() {
     let served = start(Limits::default()).await;
     let mut idle = Vec::new();

@@ -88,10 +88,25 @@ const ORDERS: &[(&str, (u16, &str, &str))] = &[
     (r#"{"userId":1}"#, (400, "INVALID_LINES", "items")),
     (r#"{"userId":1,"items":[]}"#, (400, "INVALID_LINES", "items")),
     (r#"{"userId":1,"items":null}"#, (400, "MALFORMED", "")),
-    (r#"{"userId":1,"fromCart":true}"#, (400, "UNSUPPORTED", "fromCart")),
+    (r#"{"userId":1,"items":{}}"#, (400, "MALFORMED", "")),
+    (r#"{"userId":1,"items":"10x2"}"#, (400, "MALFORMED", "")),
+    (r#"{"userId":1,"items":[null]}"#, (400, "MALFORMED", "")),
+    (r#"{"userId":1,"fromCart":false}"#, (400, "INVALID_LINES", "items")),
+    (r#"{"userId":1,"payment":"later"}"#, (400, "INVALID_LINES", "items")),
+    (
+        r#"{"userId":1,"fromCart":true,"items":[{"productId":1,"quantity":1}]}"#,
+        (400, "MALFORMED", "fromCart"),
+    ),
+    (r#"{"userId":1,"fromCart":true,"items":[]}"#, (400, "INVALID_LINES", "items")),
+    (r#"{"userId":1,"fromCart":true,"fromCart":true}"#, (400, "MALFORMED", "fromCart")),
     (r#"{"userId":1,"fromCart":"yes"}"#, (400, "MALFORMED", "")),
-    (r#"{"userId":1,"items":[],"payment":"later"}"#, (400, "UNSUPPORTED", "payment")),
-    (r#"{"userId":1,"items":[],"payment":"soon"}"#, (400, "MALFORMED", "payment")),
+    (r#"{"userId":1,"fromCart":1}"#, (400, "MALFORMED", "")),
+    (r#"{"userId":1,"fromCart":null}"#, (400, "MALFORMED", "")),
+    (r#"{"userId":1,"from_cart":true}"#, (400, "UNKNOWN_FIELD", "from_cart")),
+    (r#"{"userId":1,"fromCart":true,"payment":"soon"}"#, (400, "MALFORMED", "payment")),
+    (r#"{"userId":1,"fromCart":true,"payment":"NOW"}"#, (400, "MALFORMED", "payment")),
+    (r#"{"userId":1,"fromCart":true,"payment":true}"#, (400, "MALFORMED", "")),
+    (r#"{"userId":1,"fromCart":true,"payment":5}"#, (400, "MALFORMED", "")),
     (r#"{"userId":1,"items":[],"payment":null}"#, (400, "MALFORMED", "")),
     (r#"{"userId":1,"items":[],"payment":{"now":null}}"#, (400, "MALFORMED", "")),
     (
@@ -187,6 +202,76 @@ async fn bad_bodies_of_other_calls_are_refused() {
     assert_eq!(rig.appended(), 0);
 }
 
+const ORDER_ID: &str = "00000000-0000-8096-ae58-2cc8f39fd829";
+
+#[tokio::test]
+async fn bad_changes_of_orders_and_carts_are_refused() {
+    let rig = Rig::new();
+    let refund = |items: &str| format!(r#"{{"userId":1,"items":{items}}}"#);
+    let units = |quantity: &str| refund(&format!(r#"[{{"productId":1,"quantity":{quantity}}}]"#));
+    let cart = |user: &str, product: &str, quantity: &str| {
+        format!(r#"{{"userId":{user},"productId":{product},"quantity":{quantity}}}"#)
+    };
+    let order = |action: &str| format!("/order/{ORDER_ID}/{action}");
+    let invalid_units = (400, "INVALID_QUANTITY", "quantity");
+    let mut table = Vec::new();
+    for action in ["payment", "cancel", "refund"] {
+        for (body, expect) in [
+            ("{}", (400, "MALFORMED", "userId")),
+            ("[1]", (400, "MALFORMED", "")),
+            (r#"{"userId":"1"}"#, (400, "INVALID_ID", "userId")),
+            (r#"{"userId":1.5}"#, (400, "INVALID_ID", "userId")),
+            (r#"{"userId":-1}"#, (400, "INVALID_ID", "userId")),
+            (r#"{"userId":9007199254740992}"#, (400, "INVALID_ID", "userId")),
+            (r#"{"userId":1,"userId":1}"#, (400, "MALFORMED", "userId")),
+            (r#"{"userId":1,"amount":5}"#, (400, "UNKNOWN_FIELD", "amount")),
+            ("", (415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type")),
+        ] {
+            table.push((order(action), body.to_owned(), expect));
+        }
+        let other = format!("/order/{}/{action}", ORDER_ID.to_uppercase().replace('-', ""));
+        table.push((other, r#"{"userId":1}"#.to_owned(), (400, "INVALID_ID", "id")));
+        table.push((format!("/order/7/{action}"), "{}".to_owned(), (400, "INVALID_ID", "id")));
+        table.push((
+            format!("{}?at=1", order(action)),
+            "{}".to_owned(),
+            (400, "UNKNOWN_FIELD", "at"),
+        ));
+    }
+    table.push((order("payment"), refund("[]"), (400, "UNKNOWN_FIELD", "items")));
+    for (items, expect) in [
+        ("[]", (400, "INVALID_LINES", "items")),
+        ("null", (400, "MALFORMED", "")),
+        ("{}", (400, "MALFORMED", "")),
+        ("[[1,1]]", (400, "MALFORMED", "")),
+        (r#"[{"productId":1}]"#, (400, "MALFORMED", "quantity")),
+        (r#"[{"productId":1,"quantity":1,"price":5}]"#, (400, "UNKNOWN_FIELD", "price")),
+        (r#"[{"productId":-1,"quantity":1}]"#, (400, "INVALID_ID", "productId")),
+    ] {
+        table.push((order("refund"), refund(items), expect));
+    }
+    for quantity in ["0", "-1", "1.0", "1e3", "\"1\"", "null", "[]", "9223372036854775808"] {
+        table.push((order("refund"), units(quantity), invalid_units));
+        table.push(("/cart/add".to_owned(), cart("1", "1", quantity), invalid_units));
+    }
+    for (body, expect) in [
+        (cart("\"1\"", "1", "1"), (400, "INVALID_ID", "userId")),
+        (cart("1", "1.0", "1"), (400, "INVALID_ID", "productId")),
+        (cart("1", "-1", "1"), (400, "INVALID_ID", "productId")),
+        (cart("1", "9007199254740992", "1"), (400, "INVALID_ID", "productId")),
+        (cart("1", "1", "1,\"price\":1"), (400, "UNKNOWN_FIELD", "price")),
+        (cart("1", "1", "1,\"quantity\":1"), (400, "MALFORMED", "quantity")),
+        (r#"{"userId":1,"quantity":1}"#.to_owned(), (400, "MALFORMED", "productId")),
+        (r#"{"userId":1,"productId":1}"#.to_owned(), (400, "MALFORMED", "quantity")),
+    ] {
+        table.push(("/cart/add".to_owned(), body, expect));
+    }
+    for (uri, body, expect) in table {
+        check(&rig, Method::POST, &uri, &body, expect).await;
+    }
+    assert_eq!(rig.appended(), 0);
+}
+
 #[tokio::test]
 async fn the_edges_of_what_is_allowed_are_taken() {
     let rig = Rig::new();
@@ -199,6 +284,9 @@ async fn the_edges_of_what_is_allowed_are_taken() {
         ("/order", format!("\r\n\t {ORDER} ")),
         ("/order", any_order.to_owned()),
         ("/order", ORDER.replace("}]}", r#"}],"occurredAt":"2025-01-01T00:00:00Z"}"#)),
+        ("/order", r#"{"userId":1,"fromCart":true}"#.to_owned()),
+        ("/order", r#"{"payment":"later","fromCart":true,"userId":1}"#.to_owned()),
+        ("/order", ORDER.replace("}]}", r#"}],"payment":"later"}"#)),
         (
             "/balance/charge",
             r#"{"userId":9007199254740991,"amount":9223372036854775807}"#.to_owned(),
@@ -251,7 +339,26 @@ async fn unknown_routes_methods_and_parameters_are_refused() {
         (Method::GET, "/nowhere", (404, "ROUTE_NOT_FOUND", "")),
         (Method::GET, "/users/1/", (404, "ROUTE_NOT_FOUND", "")),
         (Method::POST, "/order/", (404, "ROUTE_NOT_FOUND", "")),
-        (Method::GET, "/order", (405, "METHOD_NOT_ALLOWED", "")),
+        (Method::GET, "/order", (400, "MALFORMED", "userId")),
+        (Method::GET, "/order?userId=x", (400, "INVALID_ID", "userId")),
+        (Method::GET, "/order?userId=1&at=1", (400, "UNKNOWN_FIELD", "at")),
+        (Method::GET, "/order?userId=1&limit=0", (400, "INVALID_CURSOR", "limit")),
+        (Method::GET, "/order?userId=1&limit=501", (400, "INVALID_CURSOR", "limit")),
+        (Method::GET, "/order?userId=1&cursor=x", (400, "INVALID_CURSOR", "cursor")),
+        (Method::GET, "/balance/entries?userId=1&limit=501", (400, "INVALID_CURSOR", "limit")),
+        (Method::GET, "/cart", (400, "MALFORMED", "userId")),
+        (Method::GET, "/cart?userId=-1", (400, "INVALID_ID", "userId")),
+        (Method::DELETE, "/cart/remove", (400, "MALFORMED", "userId")),
+        (Method::DELETE, "/cart/remove?userId=1", (400, "MALFORMED", "productId")),
+        (Method::DELETE, "/cart/remove?userId=1&productId=x", (400, "INVALID_ID", "productId")),
+        (Method::DELETE, "/cart/remove?userId=1&productId=01", (400, "INVALID_ID", "productId")),
+        (Method::DELETE, "/cart/remove?userId=&productId=1", (400, "INVALID_ID", "userId")),
+        (
+            Method::DELETE,
+            "/cart/remove?userId=1&productId=1&productId=1",
+            (400, "MALFORMED", "productId"),
+        ),
+        (Method::DELETE, "/cart/remove?userId=1&productId=1&all=1", (400, "UNKNOWN_FIELD", "all")),
         (Method::PUT, "/products/1", (405, "METHOD_NOT_ALLOWED", "")),
         (Method::DELETE, "/users/1", (405, "METHOD_NOT_ALLOWED", "")),
         (Method::POST, "/metrics", (405, "METHOD_NOT_ALLOWED", "")),
@@ -277,8 +384,57 @@ async fn unknown_routes_methods_and_parameters_are_refused() {
     ] {
         check(&rig, method, uri, "", expect).await;
     }
-    let reply = rig.send(Method::PUT, "/products/1", &[], "").await;
-    assert_eq!(reply.header("allow"), "PATCH,GET,HEAD");
+    for quantity in ["0", "-1", "1.0", "x", "", "9223372036854775808"] {
+        let uri = format!("/cart/remove?userId=1&productId=1&quantity={quantity}");
+        check(&rig, Method::DELETE, &uri, "", (400, "INVALID_QUANTITY", "quantity")).await;
+    }
+    assert_eq!(rig.appended(), 0);
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_allowed_is_told_which_are() {
+    let rig = Rig::new();
+    let order = format!("/order/{ORDER_ID}");
+    let history = format!("{order}/history");
+    let refund = format!("{order}/refund");
+    for (uri, allowed) in [
+        ("/users", "POST"),
+        ("/users/1", "GET,HEAD"),
+        ("/products", "GET,HEAD,POST"),
+        ("/products/1", "GET,HEAD,PATCH"),
+        ("/order", "GET,HEAD,POST"),
+        (&order, "GET,HEAD"),
+        (&history, "GET,HEAD"),
+        (&refund, "POST"),
+        ("/cart", "GET,HEAD"),
+        ("/cart/add", "POST"),
+        ("/cart/remove", "DELETE"),
+        ("/metrics", "GET,HEAD"),
+    ] {
+        for method in ["PUT", "OPTIONS", "TRACE", "BREW"] {
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            let reply = rig.send(method.clone(), uri, &[], "").await;
+            assert_eq!(reply.problem(), (405, "METHOD_NOT_ALLOWED"), "{method} {uri}");
+            let mut told: Vec<_> = reply.header("allow").split(',').collect();
+            told.sort_unstable();
+            assert_eq!(told.join(","), allowed, "{method} {uri}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let rig = Rig::new();
+    for uri in ["/products", "/products?limit=0", "/users/1", "/healthz", "/nowhere"] {
+        let get = rig.get(uri).await;
+        let head = rig.send(Method::HEAD, uri, &[], "").await;
+        assert_eq!((head.status, head.text.as_str()), (get.status, ""), "{uri}");
+        for name in ["content-type", "cache-control"] {
+            assert_eq!(head.header(name), get.header(name), "{name} of {uri}");
+        }
+        let length = get.text.len().to_string();
+        assert_eq!(head.header("content-length"), length, "{uri}");
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! What a product lane knows.
 
-use crate::{Broken, cells::Cell, limits, postings, postings::Side};
+use crate::{Broken, cells::Cell, postings, postings::Side};
 use jupan_schemas::{
     Account, Code, HoldEnd, Micros, Money, PRICE_AND_STOCK_MAX, Posting, PricedLine, ProductId,
-    Units,
+    Units, is_name,
 };
 
 /// A product with its stock. Every unit that ever came in is available, reserved or sold.
@@ -116,8 +116,7 @@ impl Hold {
 
 /// Checks a product's name.
 pub(crate) fn check_name(name: &str) -> Result<(), Code> {
-    let is_valid = (1..=limits::NAME_CHARS_MAX).contains(&name.chars().count());
-    if is_valid { Ok(()) } else { Err(Code::InvalidName) }
+    if is_name(name) { Ok(()) } else { Err(Code::InvalidName) }
 }
 
 /// Checks a product's price.

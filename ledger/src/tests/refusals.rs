@@ -4,16 +4,18 @@ use super::table::check;
 
 #[test]
 fn users() {
-    let long = "x".repeat(101);
+    let (long, bell) = ("x".repeat(101), "\u{7}");
     check(&format!(
         "
         user 1 name=                        -> INVALID_NAME
         user 1 name={long}                  -> INVALID_NAME
+        user 1 name=a{bell}b                -> INVALID_NAME
         user 1 email=ab                     -> INVALID_EMAIL
         user 1 email=kim                    -> INVALID_EMAIL
         user 1 email=@kim                   -> INVALID_EMAIL
         user 1 email=kim@                   -> INVALID_EMAIL
         user 1 email=k@i@m                  -> INVALID_EMAIL
+        user 1 email=k@i{bell}m              -> INVALID_EMAIL
         user 1 email={long}{long}{long}@x   -> INVALID_EMAIL
         user 9007199254740992               -> INVALID_ID
         wallet 1                            -> none

@@ -21,6 +21,22 @@ struct Facts {
     lanes: u16,
     #[serde(rename = "createdAt")]
     created_at: String,
+    /// Checksum of the others: another number of lanes would read the log as a different shop's.
+    /// Absent in directories of the first version, and in a file that was written by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    check: Option<String>,
+}
+
+impl Facts {
+    fn new(lanes: u16, created_at: String) -> Self {
+        let facts = Self { format: FORMAT.into(), lanes, created_at, check: None };
+        Self { check: Some(facts.checksum()), ..facts }
+    }
+
+    fn checksum(&self) -> String {
+        let Self { format, lanes, created_at, .. } = self;
+        format!("{:08x}", crc32c::crc32c(format!("{format} {lanes} {created_at}").as_bytes()))
+    }
 }
 
 /// A locked data directory.
@@ -41,20 +57,27 @@ pub(crate) fn enter(
     let log = dir.join("log");
     make_dir(dir, files)?;
     let lock = lock(dir)?;
-    make_dir(&log, files)?;
     let path = dir.join(FACTS);
     let lanes = match fs::read(&path) {
-        Ok(bytes) => read_facts(&path, &bytes)?,
+        Ok(bytes) => {
+            let made = read_facts(&path, &bytes)?;
+            match lanes.filter(|asked| *asked != made) {
+                Some(asked) => return Err(OpenError::Lanes { dir: dir.to_owned(), made, asked }),
+                None => made,
+            }
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_dir(&log, files)?;
             refuse_segments_without_facts(&path, &log, files)?;
             sync_parent(dir, files)?;
             let lanes = lanes.unwrap_or_else(default_lanes).max(1);
             let created_at = clock.now().0.to_string();
-            write_facts(dir, &Facts { format: FORMAT.into(), lanes, created_at }, files)?;
+            write_facts(dir, &Facts::new(lanes, created_at), files)?;
             lanes
         }
         Err(source) => return Err(OpenError::io(&path, source)),
     };
+    make_dir(&log, files)?;
     Ok(Directory { log, lanes, lock })
 }
 
@@ -70,7 +93,8 @@ fn make_dir(dir: &Path, files: &dyn Files) -> Result<(), OpenError> {
     }
     make_dir(parent_of(dir), files)?;
     match fs::create_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        // Somebody else was faster; a file in its place is none.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
         made => made.map_err(|source| OpenError::io(dir, source))?,
     }
     sync_parent(dir, files)
@@ -123,6 +147,9 @@ fn read_facts(path: &Path, bytes: &[u8]) -> Result<u16, OpenError> {
         None => return Err(broken("it names no format".to_owned())),
     }
     let facts: Facts = serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
+    if facts.check.as_ref().is_some_and(|check| *check != facts.checksum()) {
+        return Err(broken("its check does not fit what it says".to_owned()));
+    }
     if facts.lanes == 0 {
         return Err(broken("it names no lanes".to_owned()));
     }

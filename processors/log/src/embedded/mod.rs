@@ -60,8 +60,8 @@ pub type OnFailure = Box<dyn Fn(&str) + Send + Sync>;
 
 /// How the embedded log is opened.
 pub struct Options {
-    /// Lanes of each role, when the directory is made; later the stored number counts. Default:
-    /// half the cores.
+    /// Lanes of each role, fixed when the directory is made: another number is refused later.
+    /// Default: half the cores, and later the number that was fixed.
     pub lanes: Option<u16>,
     /// Size of a segment, at least [`SEGMENT_BYTES_MIN`].
     pub segment_bytes: u64,
@@ -120,6 +120,16 @@ pub enum OpenError {
         path: PathBuf,
         /// The format it names.
         format: u64,
+    },
+    /// It was made with another number of lanes.
+    #[error("{} was made with {made} lanes a role, which cannot become {asked}", dir.display())]
+    Lanes {
+        /// The data directory.
+        dir: PathBuf,
+        /// How many it has.
+        made: u16,
+        /// How many were asked for.
+        asked: u16,
     },
     /// What was fixed when the directory was made cannot be read.
     #[error("{} cannot be read: {cause}", path.display())]

@@ -53,13 +53,20 @@ fn lanes_are_fixed_when_the_directory_is_made() {
     let open = |lanes| {
         let options = Options { lanes, ..Options::default() };
         let clock = Arc::new(ManualClock::at(Micros(123)));
-        EmbeddedLog::open(&dir, options, clock).expect("open").partitions()
+        EmbeddedLog::open(&dir, options, clock).map(|log| log.partitions())
     };
-    assert_eq!(open(Some(3)), 3);
-    assert_eq!(open(Some(5)), 3);
-    assert_eq!(open(None), 3);
+    for lanes in [Some(3), Some(3), None] {
+        assert_eq!(open(lanes).expect("open"), 3);
+    }
+    let other = open(Some(5)).expect_err("it has 3");
+    assert!(matches!(other, OpenError::Lanes { made: 3, asked: 5, .. }), "{other}");
     let facts = fs::read_to_string(dir.join("jupan.json")).expect("facts");
-    assert_eq!(facts, r#"{"format":1,"lanes":3,"createdAt":"123"}"#);
+    assert_eq!(facts, r#"{"format":1,"lanes":3,"createdAt":"123","check":"8c4ad500"}"#);
+    let path = dir.join("jupan.json");
+    fs::write(&path, facts.replace(":3", ":4")).expect("write");
+    assert!(matches!(open(None), Err(OpenError::Facts { .. })), "changed by hand");
+    fs::write(&path, r#"{"format":1,"lanes":3,"createdAt":"123"}"#).expect("write");
+    assert_eq!(open(None).expect("as the first version wrote it"), 3);
 }
 
 #[test]
