@@ -4,9 +4,11 @@ Good requests are made as good as they can be before they are sent; a failure is
 refusal is about what no form can tell.
 """
 
+import atexit
 import random
 import re
 import uuid
+from collections import Counter
 
 import requests
 import schemathesis
@@ -26,6 +28,8 @@ UUID8 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9
 CURSORS = {}
 # The user of every order that an answer has named.
 ORDERS = {}
+# What was excepted, by its reason; told at the end.
+EXCEPTED = Counter()
 
 
 def is_positive(case):
@@ -97,42 +101,56 @@ def after_call(context, case, response):
         ORDERS[body["orderId"]] = body.get("userId", asked.get("userId"))
 
 
-def is_refused_for_content(case, response):
+def refused_for_content(case, response):
     """A good form, and a refusal that no form can tell."""
     if response.status_code not in (400, 422):
-        return False
+        return None
     problem = response.json()
-    if (problem["code"], problem.get("field")) in OF_CONTENT:
-        return True
+    told = problem["code"], problem.get("field")
     # Calls are put into a row by guesses, such as a product's id for an order's.
-    is_guess = "/order/{id}" in case.operation.path and not UUID8.fullmatch(str(case.path_parameters["id"]))
-    return is_guess and (problem["code"], problem.get("field")) == ("INVALID_ID", "id")
+    is_guess = "/order/{id}" in case.operation.path and not UUID8.fullmatch(
+        str(case.path_parameters["id"])
+    )
+    if told in OF_CONTENT or (is_guess and told == ("INVALID_ID", "id")):
+        return f"a good form, refused as {told[0]}" + (f" of {told[1]}" if told[1] else "")
+    return None
 
 
-def is_refused_later(response):
+def refused_later(response):
     """202 says that a command is durable, and no more: who waits for its outcome is refused."""
     if response.status_code != 202:
-        return False
+        return None
     again = response.request.copy()
     again.headers["Prefer"] = "wait=20"
     again.headers["Idempotency-Key"] = response.headers["idempotency-key"][0]
     with requests.Session() as session:
-        return 400 <= session.send(again, timeout=40).status_code < 500
+        is_refused = 400 <= session.send(again, timeout=40).status_code < 500
+    return "202, and refused when waited for" if is_refused else None
 
 
-def is_only_an_unknown_header(case):
+def only_an_unknown_header(case):
     """HTTP lets anybody add headers, and asks servers to take no notice of those they don't know."""
     data = case.meta.phase.data if case.meta else None
     place = getattr(data, "parameter_location", None)
     is_unknown = "unexpected properties" in (getattr(data, "description", None) or "")
-    return place is not None and place.name == "HEADER" and is_unknown
+    return "an unknown header" if place and place.name == "HEADER" and is_unknown else None
 
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
     """Whether a failure counts."""
+    reason = None
     if failure.code == "ST202":
-        return not is_refused_for_content(case, response)
-    if failure.code == "ST201":
-        return not is_only_an_unknown_header(case) and not is_refused_later(response)
-    return True
+        reason = refused_for_content(case, response)
+    elif failure.code == "ST201":
+        reason = only_an_unknown_header(case) or refused_later(response)
+    if reason:
+        EXCEPTED[reason] += 1
+    return reason is None
+
+
+@atexit.register
+def tell():
+    print("\nNo mismatches, and why:")
+    for reason, count in EXCEPTED.most_common():
+        print(f"  {count:6} {reason}")
