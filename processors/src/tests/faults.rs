@@ -13,7 +13,7 @@ const USERS: u64 = 5;
 const PRODUCTS: u64 = 4;
 
 /// One random command, now and then one that was sent before.
-fn command(harness: &mut Harness, random: &mut Random, number: u64) {
+fn command(harness: &mut Harness, random: &mut Random, number: u64, orders: &mut Vec<OrderId>) {
     let user = 1 + random.below(USERS + 1);
     let product = 1 + random.below(PRODUCTS + 1);
     let number = if random.one_in(5) { random.below(number + 1) } else { number };
@@ -43,17 +43,25 @@ fn command(harness: &mut Harness, random: &mut Random, number: u64) {
             let amount = Money(random.below(300).cast_signed() - 5);
             harness.user(user, &key, UserPayload::ChargeBalance(ChargeBalance { amount }));
         }
-        kind => harness.user(user, &key, order_command(random, kind, user, number)),
+        kind @ 5..12 if !orders.is_empty() && !random.one_in(8) => {
+            let recent = orders.len().saturating_sub(6)..;
+            let order_id = random.one_of(&orders[recent]);
+            let user = order_id.user().expect("an order id").0;
+            harness.user(user, &key, order_command(random, kind, order_id));
+        }
+        kind => {
+            let order_id = OrderId::of(UserId(user), &key);
+            orders.push(order_id);
+            harness.user(user, &key, order_command(random, kind, order_id));
+        }
     }
 }
 
-/// A wish about carts and orders; one about an order that is there names it by its key.
-fn order_command(random: &mut Random, kind: u64, user: u64, number: u64) -> UserPayload {
+/// A wish about carts and orders, the latter about this order.
+fn order_command(random: &mut Random, kind: u64, order_id: OrderId) -> UserPayload {
     let product_id = ProductId(1 + random.below(PRODUCTS + 1));
     let quantity = Units(1 + random.below(6).cast_signed());
     let payment = if random.one_in(2) { Payment::Later } else { Payment::Now };
-    let earlier = random.below(number.clamp(1, 40)) + 1;
-    let order_id = OrderId::of(UserId(user), &format!("k{}", number.saturating_sub(earlier)));
     let mut line = |_| Line {
         product_id: ProductId(1 + random.below(PRODUCTS + 1)),
         quantity: Units(1 + random.below(6).cast_signed()),
@@ -85,8 +93,9 @@ fn run(seed: u64) -> BTreeSet<Code> {
         ..Limits::default()
     };
     let mut harness = Harness::new(lanes, limits, random.one_in(2));
+    let mut orders = Vec::new();
     for number in 0..250 {
-        command(&mut harness, &mut random, number);
+        command(&mut harness, &mut random, number, &mut orders);
         for _ in 0..random.below(4) {
             let place = usize::try_from(random.below(u64::from(lanes) * 2)).expect("small");
             match random.below(60) {

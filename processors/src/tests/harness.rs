@@ -26,6 +26,12 @@ impl Random {
     pub(super) fn one_in(&mut self, many: u64) -> bool {
         self.below(many) == 0
     }
+
+    /// One of these, of which there is at least one.
+    pub(super) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        let count = u64::try_from(all.len()).expect("small");
+        all[usize::try_from(self.below(count)).expect("small")]
+    }
 }
 
 /// One lane of either role; closed while it has crashed.

@@ -13,7 +13,8 @@ use super::{EmbeddedLog, OpenError, Options};
 use crate::clock::ManualClock;
 use crate::conformance::{Fixture, run_all};
 use crate::{
-    Appended, Commit, CommitRecord, LaneLog, Log, LogRecord, NewRecord, ReadLimit, SystemClock,
+    AppendError, Appended, Commit, CommitRecord, LaneLog, Log, LogRecord, NewRecord, ReadLimit,
+    SystemClock,
 };
 use bytes::Bytes;
 use files::{Failing, TestFiles};
@@ -62,8 +63,14 @@ fn wait_queued(log: &EmbeddedLog, numbers: std::ops::Range<usize>) {
     }
 }
 
+/// Appends as a producer does: what was refused for want of room was not written, and is tried again.
 fn append(log: &EmbeddedLog, partition: u16, n: usize) -> Appended {
-    wait_for(log.append(TopicId::UserCommands, partition, record(n))).expect("append")
+    loop {
+        match wait_for(log.append(TopicId::UserCommands, partition, record(n))) {
+            Err(AppendError::Full) => std::thread::yield_now(),
+            appended => return appended.expect("append"),
+        }
+    }
 }
 
 /// A commit with step `n`, a message to each product lane, and an event.
