@@ -155,6 +155,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 pub(crate) struct Shop {
     pub(crate) log: Arc<embedded_log::EmbeddedLog>,
     pub(crate) store: Arc<embedded_store::EmbeddedStore>,
+    schema_ids: Arc<SchemaIds>,
     host: Arc<Host>,
     analyzer: Analyzer,
     failed: Arc<Notify>,
@@ -187,10 +188,11 @@ impl Shop {
         let store_dir = options.data.join("store");
         let store = embedded_store::EmbeddedStore::open(&store_dir, Default::default())
             .with_context(|| format!("the store in {} cannot be opened", store_dir.display()))?;
+        let schema_ids = Arc::new(SchemaIds::embedded());
         let parts = Parts {
             log: log.clone(),
             store: store.clone(),
-            schema_ids: Arc::new(SchemaIds::embedded()),
+            schema_ids: schema_ids.clone(),
             rules: options.rules(log.partitions()),
             limits: Limits::default(),
         };
@@ -208,7 +210,7 @@ impl Shop {
         let analyzer = Analyzer::start(log.clone(), analyzer_options)
             .context("the analyzer cannot be started")?;
         let is_set_up = Arc::new(AtomicBool::new(!options.demo));
-        Ok(Self { log, store, host, analyzer, failed, is_set_up })
+        Ok(Self { log, store, schema_ids, host, analyzer, failed, is_set_up })
     }
 
     fn probe(&self) -> Probe {
@@ -291,7 +293,7 @@ async fn serve(
         top: Arc::new(Tops(shop.analyzer.view())),
         health: Arc::new(shop.probe()),
         render_metrics: Arc::new(move || metrics.render()),
-        schema_ids: Arc::new(SchemaIds::embedded()),
+        schema_ids: shop.schema_ids.clone(),
         base_url: url.clone(),
         is_demo: options.demo,
     };

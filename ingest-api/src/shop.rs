@@ -14,9 +14,10 @@ use crate::{
 use jupan_analytics::{TopAnswer, TopError, TopQuery};
 use jupan_log::{AppendError, Log, ReadError, Results};
 use jupan_schemas::{Code, Codec, SchemaIds, topics::COMMAND_RESULTS};
-use jupan_store::ReadStore;
+use jupan_store::{ReadStore, StoreError};
 use metrics::Counter;
 use std::{
+    future::Future,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -24,6 +25,7 @@ use std::{
     thread,
     time::Duration,
 };
+use tokio::time::{Instant, sleep};
 
 /// How long the reader of outcomes sleeps when none come; also how long it outlives its API at
 /// most.
@@ -163,6 +165,26 @@ impl Shop {
     /// What the API says about itself; made when it is first asked for.
     pub(crate) fn document(&self) -> &Asset {
         self.document.get_or_init(|| openapi::document(&self.limits))
+    }
+
+    /// Looks into the store until something is there, for as long as a read waits for an id that
+    /// is not known (yet).
+    pub(crate) async fn until_there<T, F>(
+        &self,
+        look: impl Fn() -> F,
+    ) -> Result<Option<T>, StoreError>
+    where
+        F: Future<Output = Result<Option<T>, StoreError>>,
+    {
+        let absent_wait = Duration::from_millis(self.limits.absent_wait_ms);
+        let begun = Instant::now();
+        loop {
+            let found = look().await?;
+            if found.is_some() || begun.elapsed() >= absent_wait {
+                return Ok(found);
+            }
+            sleep(Duration::from_millis(self.limits.look_interval_ms)).await;
+        }
     }
 
     /// Lets a write in, if the shop works and is not full. Nothing is appended before this.

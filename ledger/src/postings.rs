@@ -57,6 +57,12 @@ pub(crate) fn check_balanced(sequence: u64, postings: &[Posting]) -> Result<(), 
     Err(Broken::about("entry", sequence, "its postings do not sum to zero"))
 }
 
+/// What an entry's postings add to the accounts of one kind, together.
+pub(crate) fn moved(postings: &[Posting], account: Account) -> i128 {
+    let of_kind = postings.iter().filter(|posting| posting.account == account);
+    of_kind.map(|posting| i128::from(posting.delta)).sum()
+}
+
 /// The balance after a posting, checked against the one that the posting states.
 pub(crate) fn balance_after(before: i64, posting: &Posting) -> Result<i64, Broken> {
     if before.checked_add(posting.delta) == Some(posting.balance) {

@@ -204,6 +204,11 @@ impl Outcome {
     pub fn of(code: Code) -> Self {
         Self { code, order_id: None, balance: None, product_id: None }
     }
+
+    /// An outcome that is a code about an order.
+    pub fn of_order(code: Code, order_id: OrderId) -> Self {
+        Self { order_id: Some(order_id), ..Self::of(code) }
+    }
 }
 
 /// An outcome on its way to one asker.

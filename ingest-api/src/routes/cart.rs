@@ -10,8 +10,6 @@ use crate::{
 };
 use axum::{http::StatusCode, response::Response};
 use jupan_schemas::{Code, ProductId, RemoveFromCart, UserId, UserPayload};
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
 
 /// `POST /cart/add`
 pub(crate) async fn add(mut call: Call) -> Result<Response, Problem> {
@@ -41,16 +39,13 @@ pub(crate) async fn read(call: Call) -> Result<Response, Problem> {
 /// Refuses a product that the catalogue does not know: the user's lane, which knows no catalogue,
 /// would put it into the cart. One that was registered just now may take a moment to be readable.
 async fn must_be_sold(shop: &Shop, id: ProductId) -> Result<(), Problem> {
-    let absent_wait = Duration::from_millis(shop.limits.absent_wait_ms);
-    let begun = Instant::now();
-    while shop.ports.store.product(id).await?.is_none() {
-        if begun.elapsed() >= absent_wait {
+    match shop.until_there(|| shop.ports.store.product(id)).await? {
+        Some(_) => Ok(()),
+        None => {
             let problem = Problem::new(Code::ProductNotFound).product(Some(id));
-            return Err(problem.field("productId"));
+            Err(problem.field("productId"))
         }
-        sleep(Duration::from_millis(shop.limits.look_interval_ms)).await;
     }
-    Ok(())
 }
 
 /// The cart as it is now.

@@ -94,18 +94,10 @@ pub(crate) async fn read(mut call: Call) -> Result<Response, Problem> {
 
 /// `GET /order/{id}/history`
 pub(crate) async fn history(mut call: Call) -> Result<Response, Problem> {
-    let (id, user) = own_order(&mut call).await?;
-    let absent_wait = Duration::from_millis(call.shop.limits.absent_wait_ms);
-    let begun = Instant::now();
-    loop {
-        if let Look::Found(row) = look(&call.shop, (id, user), None).await? {
-            return json::answer(StatusCode::OK, &bodies::History::from(&*row));
-        }
-        if begun.elapsed() >= absent_wait {
-            return Err(Problem::new(Code::OrderNotFound));
-        }
-        sleep(Duration::from_millis(call.shop.limits.look_interval_ms)).await;
-    }
+    let (id, _) = own_order(&mut call).await?;
+    let row = call.shop.until_there(|| call.shop.ports.store.order(id)).await?;
+    let row = row.ok_or_else(|| Problem::new(Code::OrderNotFound))?;
+    json::answer(StatusCode::OK, &bodies::History::from(&row))
 }
 
 /// The order as it is now.

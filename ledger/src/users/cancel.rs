@@ -21,6 +21,6 @@ pub(super) fn decide(
     };
     let why = Outcome::of(Code::Cancelled);
     let decision = end::fail(users, rules, (id, order), &order.lines, why)?;
-    let outcome = Outcome { order_id: Some(id), ..Outcome::of(Code::Ok) };
+    let outcome = Outcome::of_order(Code::Ok, id);
     Ok(Ruling::OfOrder { outcome, decision })
 }

@@ -10,8 +10,8 @@ use super::{
 use crate::{Broken, Rules, cells::Moment, idempotency::Ruling, limits};
 use hashbrown::HashMap;
 use jupan_schemas::{
-    AddToCart, CartChanged, Change, Code, Line, Outcome, ProductId, RemoveFromCart, Units, UserId,
-    rows::OrderLine,
+    AddToCart, CartChanged, Change, Code, Line, OrderId, Outcome, ProductId, RemoveFromCart, Units,
+    UserId, rows::OrderLine,
 };
 
 /// Whether a cart has grown beyond what may be put in: failed orders put their lines back whatever
@@ -106,12 +106,15 @@ pub(super) fn emptied(user_id: UserId) -> Change {
 }
 
 /// The lines of a failed order are back in the cart they came from, beside what was put in since.
-pub(super) fn put_back(users: &Users, order: &Order) -> Result<Option<Change>, Broken> {
+pub(super) fn put_back(
+    users: &Users,
+    id: OrderId,
+    order: &Order,
+) -> Result<Option<Change>, Broken> {
     if !order.from_cart {
         return Ok(None);
     }
-    let user = users.users.find(order.user_id)?;
-    let user = user.ok_or_else(|| Broken::about("cart of user", order.user_id, "no such user"))?;
+    let user = users.owner_of(id, order)?;
     Ok(Some(changed(order.user_id, merged(&user.cart, &order.lines))))
 }
 

@@ -5,7 +5,7 @@ use super::{
     Users, cart,
     state::{self, Order},
 };
-use crate::{Broken, Decision, Rules, cells::Moment};
+use crate::{Broken, Decision, Rules, cells::Moment, postings};
 use jupan_schemas::{
     Account, Answer, Change, Code, Entry, Message, Micros, Money, OrderEnded, OrderId, OrderStatus,
     Outcome, Payment, Posting, Release, Settle, Verdict,
@@ -32,7 +32,7 @@ pub(super) fn fail(
     };
     let messages = order.lanes(rules.lanes).into_iter().map(release).collect();
     let mut decision = end(order, ended, messages, Vec::new())?;
-    decision.changes.extend(cart::put_back(users, order)?);
+    decision.changes.extend(cart::put_back(users, order_id, order)?);
     Ok(decision)
 }
 
@@ -78,7 +78,7 @@ pub(super) fn answers(id: OrderId, order: &Order, outcome: Outcome) -> Result<Ve
 /// What all who ask for the order are told, now and later.
 fn outcome(ended: &OrderEnded) -> Outcome {
     let OrderEnded { order_id, code, product_id, .. } = *ended;
-    Outcome { code, order_id: Some(order_id), balance: None, product_id }
+    Outcome { product_id, ..Outcome::of_order(code, order_id) }
 }
 
 /// Checks an end against the order and the money that its entry moves.
@@ -92,8 +92,7 @@ fn check_end(order: &Order, entry: &Entry, ended: &OrderEnded) -> Result<(), &'s
         .changes
         .iter()
         .any(|change| matches!(change, Change::CartChanged(cart) if cart.user_id == order.user_id));
-    let wallets = entry.postings.iter().filter(|posting| posting.account == Account::Wallet);
-    let moved: i128 = wallets.map(|posting| i128::from(posting.delta)).sum();
+    let moved = postings::moved(&entry.postings, Account::Wallet);
     let cost = if is_success { i128::from(ended.total_price.0) } else { 0 };
     if !order.is_pending() {
         Err("it ends, but is not pending")

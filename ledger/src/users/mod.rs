@@ -86,6 +86,12 @@ impl Users {
         Ok(head.conclude(ruling))
     }
 
+    /// Whose order it is.
+    fn owner_of(&self, id: OrderId, order: &Order) -> Result<&User, Broken> {
+        let user = self.users.find(order.user_id)?;
+        user.ok_or_else(|| Broken::about("order", id, "its user does not exist"))
+    }
+
     /// A user's order. Another user's is none, and may lie in another lane.
     fn order_of(&self, user_id: UserId, id: OrderId) -> Result<Option<&Order>, Broken> {
         if id.user() == Some(user_id) { self.orders.find(id) } else { Ok(None) }

@@ -35,7 +35,7 @@ pub(super) fn decide(
         Err(code) => return Ok(Ruling::of_order(code, id)),
     };
     let decision = debit(users, rules, id, order, &order.lines, at)?;
-    let outcome = Outcome { order_id: Some(id), ..Outcome::of(decision.code) };
+    let outcome = Outcome::of_order(decision.code, id);
     Ok(Ruling::OfOrder { outcome, decision })
 }
 
@@ -50,8 +50,7 @@ pub(super) fn debit(
 ) -> Result<Decision, Broken> {
     let fail = |code| end::fail(users, rules, (id, order), lines, Outcome::of(code));
     let Some(total) = state::total(lines) else { return fail(Code::TotalLimit) };
-    let user = users.users.find(order.user_id)?;
-    let user = user.ok_or_else(|| Broken::about("order", id, "its user does not exist"))?;
+    let user = users.owner_of(id, order)?;
     if user.balance < total {
         return fail(Code::InsufficientBalance);
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Users, cart,
-    state::{Order, User},
+    state::{self, Order, User},
 };
 use crate::{
     Broken, Decision, Rules,
@@ -13,10 +13,10 @@ use crate::{
 use hashbrown::HashMap;
 use jupan_schemas::{
     Asker, AskerJoined, Change, Code, Entry, Line, Message, Micros, Money, OrderId, OrderPlaced,
-    OrderStatus, Outcome, PlaceOrder, ProductId, Reserve, Units, UserId, Verdict, partition_of,
+    OrderStatus, Outcome, PlaceOrder, ProductId, Reserve, Units, UserId, Verdict,
     rows::{HistoryLine, OrderLine},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The order's lines, or why there is no order.
 fn check(rules: &Rules, user: Option<&User>, wish: &PlaceOrder) -> Result<Vec<Line>, Outcome> {
@@ -71,10 +71,7 @@ pub(super) fn decide(
         Ok(lines) => lines,
         Err(outcome) => return Ruling::Refused(outcome),
     };
-    let mut lanes: BTreeMap<u16, Vec<Line>> = BTreeMap::new();
-    for line in &lines {
-        lanes.entry(partition_of(line.product_id.0, rules.lanes)).or_default().push(*line);
-    }
+    let lanes = state::by_lane(lines.iter().copied(), rules.lanes, |line| line.product_id);
     let ask = |(lane, lines)| (lane, Message::Reserve(Reserve { order_id, lines }));
     let messages = lanes.into_iter().map(ask).collect();
     let placed = OrderPlaced {

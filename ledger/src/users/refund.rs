@@ -1,15 +1,22 @@
 //! RefundOrder: `revenue -> wallet` for all that is left of a paid order, or for some of its units,
 //! again and again until nothing is left; the product lanes are told to take the units back.
 
-use super::{Users, charge, state::Order};
-use crate::{Broken, Decision, Rules, cells::Moment, idempotency::Ruling, postings::transfer};
+use super::{
+    Users, charge,
+    state::{self, Order},
+};
+use crate::{
+    Broken, Decision, Rules,
+    cells::Moment,
+    idempotency::Ruling,
+    postings::{self, transfer},
+};
 use hashbrown::HashMap;
 use jupan_schemas::{
     Account, BALANCE_MAX, Change, Code, Entry, Line, LinesRefunded, Message, Money, OrderStatus,
-    Outcome, PricedLine, ProductId, RefundOrder, Return, Units, UserId, Verdict, partition_of,
+    Outcome, PricedLine, ProductId, RefundOrder, Return, Units, UserId, Verdict,
     rows::{HistoryLine, OrderLine},
 };
-use std::collections::BTreeMap;
 
 /// What is given back now, in the order of the order's lines.
 fn check<'a>(
@@ -80,8 +87,7 @@ pub(super) fn decide(
     let Some(amount) = cost(&lines) else {
         return Err(Broken::about("order", id, "gives back more money than can be counted"));
     };
-    let user = users.users.find(user_id)?;
-    let user = user.ok_or_else(|| Broken::about("order", id, "its user does not exist"))?;
+    let user = users.owner_of(id, order)?;
     let has_room = user.balance.checked_add(amount).is_some_and(|sum| sum.0 <= BALANCE_MAX);
     if !has_room {
         return Ok(Ruling::of_order(Code::BalanceLimit, id));
@@ -99,10 +105,7 @@ pub(super) fn decide(
     let given_back: Vec<Line> = lines.iter().map(unpriced).collect();
     let status = status_after(order, &given_back);
     let refunded = LinesRefunded { order_id: id, lines: given_back, status };
-    let mut lanes: BTreeMap<u16, Vec<PricedLine>> = BTreeMap::new();
-    for line in lines {
-        lanes.entry(partition_of(line.product_id.0, rules.lanes)).or_default().push(line);
-    }
+    let lanes = state::by_lane(lines, rules.lanes, |line| line.product_id);
     let tell = |(lane, lines)| (lane, Message::Return(Return { order_id: id, lines, sold_at }));
     let decision = Decision {
         changes: vec![Change::LinesRefunded(refunded)],
@@ -110,7 +113,7 @@ pub(super) fn decide(
         messages: lanes.into_iter().map(tell).collect(),
         ..Decision::nothing(Verdict::Accepted, Code::Ok)
     };
-    let outcome = Outcome { order_id: Some(id), ..Outcome::of(Code::Ok) };
+    let outcome = Outcome::of_order(Code::Ok, id);
     Ok(Ruling::OfOrder { outcome, decision })
 }
 
@@ -165,8 +168,7 @@ pub(super) fn evolve(
     }
     let status = status_after(order, &refunded.lines);
     let worth = add(order, refunded).map_err(broken)?;
-    let wallets = entry.postings.iter().filter(|posting| posting.account == Account::Wallet);
-    let moved: i128 = wallets.map(|posting| i128::from(posting.delta)).sum();
+    let moved = postings::moved(&entry.postings, Account::Wallet);
     if status != refunded.status || moved != i128::from(worth.0) {
         return Err(broken("gives back other money than its lines are worth"));
     }

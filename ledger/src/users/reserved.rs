@@ -78,7 +78,7 @@ fn await_payment(
 
 /// What those are told who wait for an order to be paid later.
 fn payable(id: OrderId) -> Outcome {
-    Outcome { order_id: Some(id), ..Outcome::of(Code::Ok) }
+    Outcome::of_order(Code::Ok, id)
 }
 
 pub(super) fn evolve(

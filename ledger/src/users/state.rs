@@ -6,7 +6,7 @@ use jupan_schemas::{
     ProductId, UserId, partition_of,
     rows::{HistoryLine, OrderLine},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A user with wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,19 @@ impl Order {
     pub(crate) fn lanes(&self, lanes: u16) -> BTreeSet<u16> {
         self.lines.iter().map(|line| partition_of(line.product_id.0, lanes)).collect()
     }
+}
+
+/// Lines by the product lane that has their products, in the order of the lanes.
+pub(crate) fn by_lane<T>(
+    lines: impl IntoIterator<Item = T>,
+    lanes: u16,
+    product: impl Fn(&T) -> ProductId,
+) -> BTreeMap<u16, Vec<T>> {
+    let mut of_lanes: BTreeMap<u16, Vec<T>> = BTreeMap::new();
+    for line in lines {
+        of_lanes.entry(partition_of(product(&line).0, lanes)).or_default().push(line);
+    }
+    of_lanes
 }
 
 /// What lines cost; `None` while a price is not known, or where it is more than can be counted.
