@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{COULD_NOT_RUN, WRONG_USE, all, bench, remedies, replay, traces, verify};
+use crate::{COULD_NOT_RUN, WRONG_USE, all, bench, remedies, replay, simulate, traces, verify};
 use clap::{Parser, Subcommand};
 
 /// Wallets, live stock and orders as a stream: one writer per partition, and a ledger that proves itself.
@@ -24,6 +24,8 @@ pub(crate) enum Action {
     Replay(replay::Options),
     /// Prove the invariants of a shop's data directory from its journal
     Verify(verify::Options),
+    /// Run the real lanes under seeded chance and faults, and audit what they did
+    Simulate(simulate::Options),
     /// Measure fixed scenarios in a temporary directory
     Bench(bench::Options),
 }
@@ -35,6 +37,7 @@ pub(crate) fn run(call: Call) -> u8 {
         Some(Action::All(options)) => shop(&options),
         Some(Action::Replay(options)) => replay::main(&options),
         Some(Action::Verify(options)) => verify::main(&options),
+        Some(Action::Simulate(options)) => simulate::main(&options),
         Some(Action::Bench(options)) => bench::main(&options),
     }
 }

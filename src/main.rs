@@ -14,6 +14,7 @@ mod demo;
 mod open_files;
 mod remedies;
 mod replay;
+mod simulate;
 mod traces;
 mod verify;
 

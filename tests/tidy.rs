@@ -320,7 +320,7 @@ fn pure_manifests(tree: &Tree) -> Vec<Finding> {
 }
 
 /// Which crates of ours a crate may see. Only the binary sees everything.
-const SEES: [(&str, &[&str]); 7] = [
+const SEES: [(&str, &[&str]); 8] = [
     ("jupan-schemas", &[]),
     ("jupan-ledger", &["jupan-schemas"]),
     ("jupan-log", &["jupan-schemas"]),
@@ -328,6 +328,10 @@ const SEES: [(&str, &[&str]); 7] = [
     ("jupan-processors", &["jupan-ledger", "jupan-log", "jupan-schemas", "jupan-store"]),
     ("jupan-analytics", &["jupan-log", "jupan-schemas"]),
     ("jupan-ingest-api", &["jupan-analytics", "jupan-log", "jupan-schemas", "jupan-store"]),
+    (
+        "jupan-sim",
+        &["jupan-ledger", "jupan-log", "jupan-processors", "jupan-schemas", "jupan-store"],
+    ),
 ];
 
 fn dependency_directions(tree: &Tree) -> Vec<Finding> {

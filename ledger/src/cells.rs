@@ -2,7 +2,11 @@
 
 use crate::Broken;
 use hashbrown::HashMap;
-use jupan_schemas::{Change, Entry, Micros, rows::AsOf};
+use jupan_schemas::{
+    Change, Entry, Micros,
+    planted::{Bug, is_planted},
+    rows::AsOf,
+};
 use std::{collections::VecDeque, fmt::Display, hash::Hash};
 
 /// When an entry happened.
@@ -114,7 +118,7 @@ impl<K: Copy + Eq + Hash + Display, V: Cell> Cells<K, V> {
         let kind = self.kind;
         let slot = self.slots.get_mut(&key);
         let slot = slot.ok_or_else(|| Broken::about(kind, key, "not loaded"))?;
-        let is_behind = slot.as_of.sequence < now.as_of.sequence;
+        let is_behind = slot.as_of.sequence < now.as_of.sequence || is_planted(Bug::DoubleFold);
         Ok(is_behind.then_some(&mut slot.value))
     }
 
@@ -190,7 +194,8 @@ impl<K: Copy + Eq + Hash + Display, V: Cell> Cells<K, V> {
 impl<V: Cell> Slot<V> {
     fn stays(&mut self, acknowledged: u64, turn: Turn) -> bool {
         let is_pinned = self.value.as_ref().is_some_and(V::is_pinned);
-        if is_pinned || self.as_of.sequence > acknowledged {
+        let is_dirty = self.as_of.sequence > acknowledged && !is_planted(Bug::DirtyEvicted);
+        if is_pinned || is_dirty {
             return true;
         }
         let is_spent = self.value.as_ref().is_some_and(V::is_spent);

@@ -8,6 +8,7 @@ use jupan_log::{Commit, CommitRecord, Input, NewRecord};
 use jupan_schemas::{
     Answer, Change, Codec, Entry, Envelope, Lane, Message, STEP_BYTES_MAX, Step, SystemBalance,
     TopicId, WrongReceiver, partition_of,
+    planted::{Bug, is_planted},
     rows::{Key, Row},
 };
 
@@ -180,6 +181,9 @@ impl Draft {
     ) {
         if self.open.is_empty() {
             return;
+        }
+        if is_planted(Bug::StatementLost) && self.steps.is_empty() && !self.statement.is_empty() {
+            self.statement.pop();
         }
         let step = Step {
             role: self.lane.role,

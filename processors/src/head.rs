@@ -1,7 +1,9 @@
 //! Where a lane's journal stands: everything that the next step continues.
 
 use jupan_schemas::{
-    Hash, Lane, Message, Micros, Peer, Positions, Sent, Source, Stamp, Step, rows::Watermark,
+    Hash, Lane, Message, Micros, Peer, Positions, Sent, Source, Stamp, Step,
+    planted::{Bug, is_planted},
+    rows::Watermark,
 };
 
 /// What the next step continues. The journal's last step alone restores it.
@@ -52,6 +54,7 @@ impl Head {
         for peer in &step.peers {
             if let Some(own) = head.peers.get_mut(usize::from(peer.lane)) {
                 *own = *peer;
+                own.sent -= u64::from(is_planted(Bug::NumberReused) && own.sent > 0);
             }
         }
         head
@@ -60,6 +63,7 @@ impl Head {
     /// Sequence and stamp of the next entry: later than the last one, than what caused it, and than
     /// its input.
     pub(crate) fn advance(&mut self, at: Micros, cause: Option<Stamp>) -> (u64, Stamp) {
+        let cause = cause.filter(|_| !is_planted(Bug::StampBeforeCause));
         let after_cause = cause.map_or(0, |stamp| stamp.0.saturating_add(1));
         self.stamp = Stamp(self.stamp.0.saturating_add(1).max(after_cause).max(at.0));
         self.sequence += 1;
@@ -101,6 +105,9 @@ impl Head {
     /// Notes a step as written.
     pub(crate) fn close_step(&mut self, record: &[u8]) {
         self.step += 1;
+        if is_planted(Bug::ChainSkips) && self.step.is_multiple_of(7) {
+            return;
+        }
         self.hash = Hash::of(record);
     }
 

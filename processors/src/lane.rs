@@ -24,6 +24,7 @@ use jupan_ledger::{Broken, Decision, Rules};
 use jupan_log::{Input, LaneLog, Log, NewRecord, ReadLimit};
 use jupan_schemas::{
     Answer, Code, Codec, Entry, InputRef, Lane, Micros, Outcome, Source, Stamp, TopicId, Verdict,
+    planted::{Bug, is_planted},
     rows::Key,
 };
 use jupan_store::LaneStore;
@@ -220,7 +221,9 @@ impl<C: Wired> Worker<C> {
                 Source::Commands => TopicId::commands(self.lane.role),
                 Source::Inbox => TopicId::inbox(self.lane.role),
             };
-            draft.push_dead(topic, input, letter);
+            if !is_planted(Bug::DeadLetterLost) {
+                draft.push_dead(topic, input, letter);
+            }
         }
         self.head.consume(source, input.next);
         self.record(entry, bytes, draft)
@@ -266,12 +269,13 @@ impl<C: Wired> Worker<C> {
     /// numbers are dense.
     fn is_new(&self, sender: Sender) -> Result<bool, Stop> {
         let expected = self.head.received_from(sender.lane) + 1;
-        if sender.number > expected {
+        if sender.number > expected && !is_planted(Bug::GapAccepted) {
             let (lane, from, got) = (self.lane, sender.lane, sender.number);
             return Err(Stop::Gap { lane, from, expected, got });
         }
         // A timer's record has no number: the state decides what it is worth.
-        Ok(sender.number == 0 || sender.number == expected)
+        let is_new = sender.number == 0 || sender.number >= expected;
+        Ok(is_new || is_planted(Bug::RepeatAccepted))
     }
 
     /// Gives a decision its place in the journal.
@@ -322,7 +326,8 @@ impl<C: Wired> Worker<C> {
 
     /// Projects what became durable, and lets go of memory that the store has now.
     fn project_durable(&mut self) -> Result<usize, Stop> {
-        let durable = self.log.durable();
+        let is_hasty = is_planted(Bug::AnsweredBeforeSync);
+        let durable = if is_hasty { u64::MAX } else { self.log.durable() };
         let projected = self.projection.advance(durable, &mut self.codec, self.log.as_mut())?;
         if projected.entries > 0 {
             self.metrics.projected(projected, self.projection.entries());

@@ -5,6 +5,7 @@
 use jupan_log::LaneLog;
 use jupan_schemas::{
     Answer, Codec, CommandResult, Lane,
+    planted::{Bug, is_planted},
     rows::{Key, Row, Watermark},
 };
 use jupan_store::{LaneStore, StoreError};
@@ -79,6 +80,9 @@ impl Projection {
         for pending in self.waiting.drain(..ready) {
             projected.entries += pending.entries;
             projected.dead_letters += pending.dead_letters;
+            if is_planted(Bug::WatermarkBeforeRows) {
+                self.store.set_watermark(self.lane, pending.watermark)?;
+            }
             project(self.lane, self.store.as_ref(), pending.rows, &pending.answers, codec, log)?;
             self.store.set_watermark(self.lane, pending.watermark)?;
             self.acknowledged = pending.watermark.sequence;
@@ -111,8 +115,9 @@ fn project(
     codec: &mut Codec,
     log: &mut dyn LaneLog,
 ) -> Result<(), StoreError> {
-    if !rows.is_empty() {
-        store.apply(lane, rows)?;
+    let mut rows = rows;
+    if !rows.is_empty() && !is_planted(Bug::OutcomeBeforeRow) {
+        store.apply(lane, std::mem::take(&mut rows))?;
     }
     for answer in answers {
         let result = CommandResult {
@@ -124,6 +129,9 @@ fn project(
             product_id: answer.outcome.product_id,
         };
         log.answer(answer.asker.reply_to, codec.to_bytes(&result).into());
+    }
+    if is_planted(Bug::OutcomeBeforeRow) {
+        store.apply(lane, rows)?;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use jupan_ledger::Decision;
 use jupan_log::LogRecord;
 use jupan_schemas::{
     Answer, Change, Code, Codec, Lane, Micros, Opened, Step, Verdict,
+    planted::{Bug, is_planted},
     rows::{Key, Row, Watermark},
 };
 
@@ -42,9 +43,16 @@ impl<C: Wired> Worker<C> {
         };
         worker.fold_journal(parts.store.watermark(lane)?)?;
         for (order, deadline) in parts.store.open_orders(lane)? {
-            worker.timers.set(order, Some(deadline));
+            if !is_planted(Bug::HoldOutlivesDeadline) {
+                worker.timers.set(order, Some(deadline));
+            }
         }
-        worker.log.seek(worker.head.positions)?;
+        let mut positions = worker.head.positions;
+        positions.commands += u64::from(is_planted(Bug::OffsetSkipped));
+        if is_planted(Bug::OffsetRepeated) {
+            positions.commands = positions.commands.saturating_sub(1);
+        }
+        worker.log.seek(positions)?;
         worker.open_epoch()?;
         tracing::info!(
             %lane,
@@ -92,7 +100,9 @@ impl<C: Wired> Worker<C> {
             self.project_folded(folded, from)?;
         }
         self.head = Head::after(&last, &tail.value, self.rules.lanes);
-        self.core.restore_balances(&last.balances);
+        if !is_planted(Bug::BalancesForgotten) {
+            self.core.restore_balances(&last.balances);
+        }
         Ok(())
     }
 
@@ -128,8 +138,14 @@ impl<C: Wired> Worker<C> {
     }
 
     fn project_folded(&mut self, folded: Folded, journal: u64) -> Result<(), Stop> {
-        let Folded { touched, statement: mut rows, answers } = folded;
+        let Folded { touched, statement: mut rows, mut answers } = folded;
         rows.extend(touched.into_iter().filter_map(|key| self.core.row(key)));
+        if is_planted(Bug::RowsLostAtTakeover) {
+            rows.clear();
+        }
+        if is_planted(Bug::AnswersNotRepeated) {
+            answers.clear();
+        }
         let watermark = self.head.watermark(journal);
         self.projection.catch_up(rows, &answers, watermark, &mut self.codec, self.log.as_mut())?;
         self.core.trim(self.projection.acknowledged(), self.limits.cells_max);
@@ -138,7 +154,7 @@ impl<C: Wired> Worker<C> {
 
     /// The first commit of each owner: a new epoch, without an input.
     fn open_epoch(&mut self) -> Result<(), Stop> {
-        self.head.epoch += 1;
+        self.head.epoch += u64::from(!is_planted(Bug::EpochKept));
         let mut decision = Decision::nothing(Verdict::Opened, Code::Ok);
         decision.changes.push(Change::Opened(Opened { epoch: self.head.epoch }));
         let meta = Meta { actor: "lane".to_owned(), ..Meta::default() };

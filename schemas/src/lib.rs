@@ -25,6 +25,7 @@ mod events;
 pub mod evolution;
 mod ids;
 mod messages;
+pub mod planted;
 mod resolution;
 pub mod rows;
 mod shape;

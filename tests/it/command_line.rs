@@ -89,3 +89,23 @@ async fn a_drain_finishes_what_is_accepted() {
         assert_eq!(client.get(&id).await.body["status"], "SUCCESS");
     }
 }
+
+/// The simulator of the binary: the same seeds say the same, and nothing is found in them.
+#[test]
+fn a_simulation_says_what_it_did() {
+    let call = ["simulate", "--seed", "7", "--seeds", "3", "--commands", "200", "--json"];
+    let counted = || {
+        let output = jupan(&call);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let result: serde_json::Value =
+            serde_json::from_slice(&output.stdout).expect("JSON, and nothing else");
+        let count = |name: &str| result[name].as_u64().expect("a count");
+        assert_eq!(result["violations"], serde_json::json!([]));
+        (count("seeds"), count("commands"), count("entries"), count("faults"))
+    };
+    let first = counted();
+    assert_eq!(first.0, 3);
+    assert!(first.1 >= 600 && first.2 > 0, "{first:?}");
+    assert_eq!(counted(), first);
+    check_refusal(&["simulate", "--seeds", "0"], 2, "seeds");
+}

@@ -11,7 +11,9 @@ use crate::{Broken, Rules, cells::Moment, idempotency::Ruling, limits};
 use hashbrown::HashMap;
 use jupan_schemas::{
     AddToCart, CartChanged, Change, Code, Line, OrderId, Outcome, ProductId, RemoveFromCart, Units,
-    UserId, rows::OrderLine,
+    UserId,
+    planted::{Bug, is_planted},
+    rows::OrderLine,
 };
 
 /// Whether a cart has grown beyond what may be put in: failed orders put their lines back whatever
@@ -145,7 +147,9 @@ pub(super) fn evolve(users: &mut Users, now: &Moment, changed: &CartChanged) -> 
     if changed.lines.iter().any(|line| line.quantity <= Units::ZERO) {
         return Err(Broken::about("cart of user", changed.user_id, "a line without units"));
     }
-    user.cart.clone_from(&changed.lines);
+    if !is_planted(Bug::CartBoughtTwice) || !changed.lines.is_empty() {
+        user.cart.clone_from(&changed.lines);
+    }
     user.updated_at = now.at;
     Ok(())
 }

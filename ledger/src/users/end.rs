@@ -9,6 +9,7 @@ use crate::{Broken, Decision, Rules, cells::Moment, postings};
 use jupan_schemas::{
     Account, Answer, Change, Code, Entry, Message, Micros, Money, OrderEnded, OrderId, OrderStatus,
     Outcome, Payment, Posting, Release, Settle, Verdict,
+    planted::{Bug, is_planted},
     rows::{HistoryLine, OrderLine},
 };
 
@@ -30,7 +31,8 @@ pub(super) fn fail(
         product_id: why.product_id,
         total_price: state::total(lines).unwrap_or(Money::ZERO),
     };
-    let messages = order.lanes(rules.lanes).into_iter().map(release).collect();
+    let forgotten = usize::from(is_planted(Bug::ReleaseForgotten));
+    let messages = order.lanes(rules.lanes).into_iter().map(release).skip(forgotten).collect();
     let mut decision = end(order, ended, messages, Vec::new())?;
     decision.changes.extend(cart::put_back(users, order_id, order)?);
     Ok(decision)
@@ -44,11 +46,15 @@ pub(super) fn succeed(
     postings: Vec<Posting>,
     at: Micros,
 ) -> Result<Decision, Broken> {
-    let sold_at = order.occurred_at.unwrap_or(at);
+    let occurred_at = order.occurred_at.filter(|_| !is_planted(Bug::LateSaleDatedNow));
+    let sold_at = occurred_at.unwrap_or(at);
     let settle = |lane| (lane, Message::Settle(Settle { order_id, sold_at }));
     let status = OrderStatus::Success;
     let ended = OrderEnded { order_id, status, code: Code::Ok, product_id: None, total_price };
-    let messages = order.lanes(rules.lanes).into_iter().map(settle).collect();
+    let mut messages: Vec<_> = order.lanes(rules.lanes).into_iter().map(settle).collect();
+    if is_planted(Bug::SettledTwice) {
+        messages.extend_from_within(..1);
+    }
     end(order, ended, messages, postings)
 }
 
@@ -72,7 +78,8 @@ fn end(
 pub(super) fn answers(id: OrderId, order: &Order, outcome: Outcome) -> Result<Vec<Answer>, Broken> {
     let command_id = id.command().ok_or_else(|| Broken::about("order", id, "no order id"))?;
     let answer = |asker: &_| Answer { command_id, asker: *asker, outcome };
-    Ok(order.askers.iter().map(answer).collect())
+    let told = if is_planted(Bug::AskerForgotten) { 1 } else { usize::MAX };
+    Ok(order.askers.iter().map(answer).take(told).collect())
 }
 
 /// What all who ask for the order are told, now and later.

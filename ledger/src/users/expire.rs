@@ -3,10 +3,14 @@
 
 use super::{Users, end, state::Order};
 use crate::{Broken, Decision, Rules};
-use jupan_schemas::{Code, ExpireOrder, Micros, Outcome, Verdict};
+use jupan_schemas::{
+    Code, ExpireOrder, Micros, Outcome, Verdict,
+    planted::{Bug, is_planted},
+};
 
 fn check(order: Option<&Order>, at: Micros) -> Option<&Order> {
-    order.filter(|order| order.is_pending() && at >= order.deadline)
+    let is_due = |order: &&Order| at >= order.deadline || is_planted(Bug::EarlyExpiry);
+    order.filter(|order| order.is_pending() && is_due(order))
 }
 
 pub(super) fn decide(

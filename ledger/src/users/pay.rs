@@ -7,13 +7,16 @@ use super::{
 };
 use crate::{Broken, Decision, Rules, idempotency::Ruling, postings::transfer};
 use jupan_schemas::{
-    Code, Micros, OrderId, OrderStatus, Outcome, Posting, UserId, rows::OrderLine,
+    Code, Micros, OrderId, OrderStatus, Outcome, Posting, UserId,
+    planted::{Bug, is_planted},
+    rows::OrderLine,
 };
 
 /// The order that may be paid. The state decides first, then the record's time: a timer that has
 /// yet to ring makes no order payable.
 fn check(order: Option<&Order>, at: Micros) -> Result<&Order, Code> {
     let order = order.ok_or(Code::OrderNotFound)?;
+    let at = at.plus(i64::from(is_planted(Bug::DeadlineEdge)));
     match order.status {
         OrderStatus::Pending if at > order.deadline => Err(Code::OrderExpired),
         OrderStatus::Pending if order.payment_due.is_none() => Err(Code::OrderNotReady),

@@ -14,6 +14,7 @@ use hashbrown::HashMap;
 use jupan_schemas::{
     Asker, AskerJoined, Change, Code, Entry, Line, Message, Micros, Money, OrderId, OrderPlaced,
     OrderStatus, Outcome, PlaceOrder, ProductId, Reserve, Units, UserId, Verdict,
+    planted::{Bug, is_planted},
     rows::{HistoryLine, OrderLine},
 };
 use std::collections::BTreeSet;
@@ -51,7 +52,8 @@ fn merge(rules: &Rules, items: &[Line]) -> Result<Vec<Line>, Outcome> {
         }
         match lines[place].quantity.checked_add(item.quantity) {
             Some(sum) if item.quantity > Units::ZERO && sum.0 <= rules.line_units_max => {
-                lines[place].quantity = sum;
+                let is_last = is_planted(Bug::EqualLinesOversold);
+                lines[place].quantity = if is_last { item.quantity } else { sum };
             }
             _ => return Err(Outcome { product_id, ..Outcome::of(Code::InvalidQuantity) }),
         }

@@ -15,6 +15,7 @@ use hashbrown::HashMap;
 use jupan_schemas::{
     Account, BALANCE_MAX, Change, Code, Entry, Line, LinesRefunded, Message, Money, OrderStatus,
     Outcome, PricedLine, ProductId, RefundOrder, Return, Units, UserId, Verdict,
+    planted::{Bug, is_planted},
     rows::{HistoryLine, OrderLine},
 };
 
@@ -69,7 +70,8 @@ fn about(code: Code, product_id: ProductId) -> Outcome {
 
 /// Units of a line that can still be given back.
 fn left_of(line: &OrderLine) -> Units {
-    line.quantity.checked_sub(line.refunded).unwrap_or(Units::ZERO)
+    let refunded = if is_planted(Bug::RefundTooMuch) { Units::ZERO } else { line.refunded };
+    line.quantity.checked_sub(refunded).unwrap_or(Units::ZERO)
 }
 
 pub(super) fn decide(
@@ -110,7 +112,11 @@ pub(super) fn decide(
     let decision = Decision {
         changes: vec![Change::LinesRefunded(refunded)],
         postings,
-        messages: lanes.into_iter().map(tell).collect(),
+        messages: lanes
+            .into_iter()
+            .map(tell)
+            .skip(usize::from(is_planted(Bug::ReturnForgotten)))
+            .collect(),
         ..Decision::nothing(Verdict::Accepted, Code::Ok)
     };
     let outcome = Outcome::of_order(Code::Ok, id);

@@ -8,7 +8,9 @@ use super::{
 use crate::{Broken, Decision, Rules, cells::Moment};
 use jupan_schemas::{
     Change, Code, LaneReserved, Micros, OrderId, OrderReserved, Outcome, Payment, Reserved,
-    Verdict, partition_of, rows::OrderLine,
+    Verdict, partition_of,
+    planted::{Bug, is_planted},
+    rows::OrderLine,
 };
 
 /// The order's lines with the lane's prices.
@@ -42,7 +44,7 @@ pub(super) fn decide(
     if !order.is_pending() {
         return Ok(Decision::nothing(Verdict::Ignored, Code::Ok));
     }
-    if at > order.deadline {
+    if at > order.deadline && !is_planted(Bug::ReservedAfterDeadline) {
         return end::fail(users, rules, (id, order), &order.lines, Outcome::of(Code::Expired));
     }
     let broken = |what| Broken::about("order", id, what);

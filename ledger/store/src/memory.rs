@@ -97,11 +97,13 @@ impl MemoryStore {
 
     /// Makes everything durable that was applied.
     pub fn persist(&self) {
-        let mut state = self.0.write();
-        let visible = state.visible.clone();
-        if let Some(durable) = &mut state.durable {
-            *durable = Durable { tables: visible, unsaved: Vec::new() };
+        let State { visible, durable } = &mut *self.0.write();
+        let Some(durable) = durable else { return };
+        // What is durable and what is not yet make what is visible: no need to copy all of that.
+        for (lane, row) in durable.unsaved.drain(..) {
+            durable.tables.apply(lane, row).ok();
         }
+        durable.tables.watermarks.clone_from(&visible.watermarks);
     }
 
     /// Crashes and starts again: what was durable stays; of the rows applied since then those

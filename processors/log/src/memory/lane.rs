@@ -5,7 +5,10 @@ use crate::fixed::{Feed, check_commit, merge};
 use crate::layout::Slot;
 use crate::{Batch, Commit, Committed, Input, LaneError, LaneLog, LogRecord, NewRecord, ReadLimit};
 use bytes::Bytes;
-use jupan_schemas::{Lane, Micros, Positions, Source, TopicId};
+use jupan_schemas::{
+    Lane, Micros, Positions, Source, TopicId,
+    planted::{Bug, is_planted},
+};
 use parking_lot::MutexGuard;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,7 +46,9 @@ impl MemoryLane {
         }
         state.owned[index].owner += 1;
         // What a restore reads it also projects: it must not be ahead of what a crash would leave.
-        shared.sync(&mut state);
+        if !is_planted(Bug::ReadBeforeSync) {
+            shared.sync(&mut state);
+        }
         shared.changed.notify_all();
         let journal_end = state.partitions[journal].end();
         Ok(Self {
@@ -66,7 +71,7 @@ impl MemoryLane {
     }
 
     fn check(&self, state: &State) -> Result<(), LaneError> {
-        if state.owned[self.index].owner != self.owner {
+        if state.owned[self.index].owner != self.owner && !is_planted(Bug::FenceLost) {
             return Err(LaneError::Fenced { lane: self.lane });
         }
         state.ended.map_or(Ok(()), |cause| Err(self.broken(cause)))
@@ -128,7 +133,11 @@ impl MemoryLane {
     }
 
     fn push_commit(&self, state: &mut State, placed: &[(Slot, NewRecord)]) -> u64 {
-        let ticket = self.push(state, placed);
+        let torn = if is_planted(Bug::TornCommit) { placed.len() / 2 } else { 0 };
+        if torn > 0 {
+            self.push(state, &placed[..torn]);
+        }
+        let ticket = self.push(state, &placed[torn..]);
         state.owned[self.index].last_ticket = ticket;
         state.commits.push_back((ticket, self.index));
         self.shared.sync_if_automatic(state);

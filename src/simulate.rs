@@ -1,0 +1,117 @@
+//! `jupan simulate`: the real lanes under seeded chance and faults, audited from their journals.
+
+use crate::{COULD_NOT_RUN, FINE, FOUND_A_FAULT};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use jupan_sim::{Plan, Summary, simulate};
+use std::time::{Duration, Instant};
+
+// A release must not have bugs on purpose in it.
+const _: () = assert!(!jupan_schemas::planted::CAN_BE_PLANTED);
+
+/// Which seeds are run.
+#[derive(Clone, Debug, Args)]
+#[group(id = "simulate")]
+pub(crate) struct Options {
+    /// The first seed; a seed says everything that happens
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// How many seeds
+    #[arg(
+        long,
+        default_value_t = 1_000,
+        value_name = "M",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    seeds: u64,
+    /// Commands of each seed, beside those that open the shop
+    #[arg(
+        long,
+        default_value_t = 1_000,
+        value_name = "K",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    commands: u32,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Of how many seeds one is run twice, to see that it does the same.
+const REPEAT_EVERY: u64 = 100;
+
+/// Runs the seeds; the result is the exit code.
+pub(crate) fn main(options: &Options) -> u8 {
+    let Ok(commands) = usize::try_from(options.commands) else { return COULD_NOT_RUN };
+    let plan = Plan {
+        seed: options.seed,
+        seeds: options.seeds,
+        commands,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        repeat_every: REPEAT_EVERY,
+    };
+    let bar = progress(options.seeds);
+    let begun = Instant::now();
+    let summary = simulate(&plan, &|seeds, faulty| {
+        bar.set_position(seeds);
+        if faulty > 0 {
+            bar.set_message(format!("{faulty} with a fault"));
+        }
+    });
+    bar.finish_and_clear();
+    report(options, &summary, begun.elapsed());
+    if summary.violations.is_empty() { FINE } else { FOUND_A_FAULT }
+}
+
+fn progress(seeds: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{pos} of {len} seeds, {per_sec}, {eta} left {msg}");
+    let bar = ProgressBar::new(seeds);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
+/// So many a second, whole.
+fn rate(count: u64, elapsed: Duration) -> u64 {
+    let millis = elapsed.as_millis().max(1);
+    u64::try_from(u128::from(count) * 1_000 / millis).unwrap_or(u64::MAX)
+}
+
+fn report(options: &Options, summary: &Summary, elapsed: Duration) {
+    let (seeds, commands) = (rate(summary.seeds, elapsed), rate(summary.commands, elapsed));
+    if options.json {
+        let violation = |(seed, found): &(u64, jupan_sim::Violation)| {
+            serde_json::json!({
+                "seed": seed,
+                "invariant": found.invariant.number(),
+                "name": format!("{:?}", found.invariant),
+                "lane": found.lane.map(|lane| lane.to_string()),
+                "entry": found.sequence,
+                "what": found.what,
+            })
+        };
+        let violations: Vec<_> = summary.violations.iter().map(violation).collect();
+        let result = serde_json::json!({
+            "seeds": summary.seeds,
+            "repeated": summary.repeated,
+            "commands": summary.commands,
+            "entries": summary.entries,
+            "faults": summary.faults,
+            "seedsPerSecond": seeds,
+            "commandsPerSecond": commands,
+            "violations": violations,
+        });
+        println!("{result}");
+        return;
+    }
+    for (seed, found) in &summary.violations {
+        println!("seed {seed}: {found}");
+        println!("  again: jupan simulate --seed {seed} --seeds 1 --commands {}", options.commands);
+    }
+    let Summary { seeds: run, repeated, commands: all, entries, faults, violations, .. } = summary;
+    println!(
+        "{run} seeds ({repeated} of them twice), {all} commands, {entries} entries, {faults} \
+         faults: {} violations; {seeds} seeds/s, {commands} commands/s",
+        violations.len()
+    );
+}
