@@ -213,6 +213,20 @@ impl Shop {
         Ok(Self { log, store, schema_ids, host, analyzer, failed, is_set_up })
     }
 
+    /// What an API of this shop needs, with best sellers as this view has them.
+    pub(crate) fn ports(&self, view: View, base_url: &str) -> Ports {
+        Ports {
+            log: self.log.clone(),
+            store: self.store.clone(),
+            top: Arc::new(Tops(view)),
+            health: Arc::new(self.probe()),
+            render_metrics: Arc::new(String::new),
+            schema_ids: self.schema_ids.clone(),
+            base_url: base_url.to_owned(),
+            is_demo: false,
+        }
+    }
+
     fn probe(&self) -> Probe {
         Probe {
             host: self.host.clone(),
@@ -288,14 +302,9 @@ async fn serve(
         .with_context(|| format!("{} cannot be listened on", options.listen))?;
     let url = format!("http://{}", listener.local_addr()?);
     let ports = Ports {
-        log: shop.log.clone(),
-        store: shop.store.clone(),
-        top: Arc::new(Tops(shop.analyzer.view())),
-        health: Arc::new(shop.probe()),
         render_metrics: Arc::new(move || metrics.render()),
-        schema_ids: shop.schema_ids.clone(),
-        base_url: url.clone(),
         is_demo: options.demo,
+        ..shop.ports(shop.analyzer.view(), &url)
     };
     let rules = options.rules(shop.log.partitions());
     let mut limits = jupan_ingest_api::Limits {

@@ -14,14 +14,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long each block size is tried.
-const SYNC_TIME: Duration = Duration::from_secs(1);
-/// Block sizes that are tried: a small commit, and the largest group that is written at once.
-const BLOCK_BYTES: [usize; 2] = [4 * 1024, 256 * 1024];
+/// How long each block size is tried for the facts.
+const SYNC_TIME: Duration = Duration::from_millis(500);
+/// A small commit.
+const SMALL_BLOCK_BYTES: usize = 4 * 1024;
+/// The largest group that the log writes at once.
+pub(crate) const GROUP_BLOCK_BYTES: usize = 256 * 1024;
 /// Most bytes that are written for one block size.
 const WRITTEN_BYTES_MAX: u64 = 4 << 30;
-/// Ticks of processor time in a second, as `/proc` counts it (`USER_HZ`): 100 on all of today's Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// No figure can be had here.
 #[derive(Debug, thiserror::Error)]
@@ -93,11 +93,6 @@ pub(crate) struct SyncRate {
 }
 
 impl Facts {
-    /// The most that the disk takes durably: bytes a second of the best block size.
-    pub(crate) fn synced_bytes_per_s(&self) -> f64 {
-        self.syncs.iter().map(|rate| rate.bytes_per_second).fold(0.0, f64::max)
-    }
-
     /// The facts as JSON.
     pub(crate) fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or(Value::Null)
@@ -120,8 +115,8 @@ impl fmt::Display for Facts {
     }
 }
 
-/// Collects the facts and measures the disk below `directory`, which must exist. Blocks for about two
-/// seconds.
+/// Collects the facts and measures the disk below `directory`, which must exist. Blocks for about a
+/// second.
 pub(crate) fn facts(directory: &Path) -> Result<Facts, Refused> {
     let unusable = |source| Refused::Unusable { directory: directory.to_owned(), source };
     let directory = directory.canonicalize().map_err(unusable)?;
@@ -130,7 +125,8 @@ pub(crate) fn facts(directory: &Path) -> Result<Facts, Refused> {
     if matches!(file_system.as_str(), "tmpfs" | "ramfs") {
         return Err(Refused::InMemory { directory, file_system });
     }
-    let syncs: Result<_, _> = BLOCK_BYTES.iter().map(|bytes| sync(&directory, *bytes)).collect();
+    let blocks = [SMALL_BLOCK_BYTES, GROUP_BLOCK_BYTES].into_iter();
+    let syncs: io::Result<_> = blocks.map(|bytes| sync(&directory, bytes, SYNC_TIME)).collect();
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     Ok(Facts {
         processor: field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(unknown),
@@ -192,7 +188,10 @@ impl Drop for Scratch {
 }
 
 /// Appends and syncs blocks for a while.
-fn sync(directory: &Path, block_bytes: usize) -> io::Result<SyncRate> {
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn sync(directory: &Path, block_bytes: usize, time: Duration) -> io::Result<SyncRate> {
     let scratch = Scratch(directory.join(format!("sync-{}.tmp", std::process::id())));
     let mut file = File::create(&scratch.0)?;
     // Not all zeros, which some devices don't store.
@@ -200,7 +199,7 @@ fn sync(directory: &Path, block_bytes: usize) -> io::Result<SyncRate> {
     let block: Vec<u8> = pattern.take(block_bytes).collect();
     let mut times_us = Vec::new();
     let (start, mut written) = (Instant::now(), 0);
-    while start.elapsed() < SYNC_TIME && written < WRITTEN_BYTES_MAX {
+    while start.elapsed() < time && written < WRITTEN_BYTES_MAX {
         let began = Instant::now();
         file.write_all(&block)?;
         file.sync_data()?;
@@ -217,34 +216,6 @@ fn sync(directory: &Path, block_bytes: usize) -> io::Result<SyncRate> {
         p50_us: at(50).unwrap_or_default(),
         p99_us: at(99).unwrap_or_default(),
     })
-}
-
-/// Processor seconds that a process has used; `None` if there is no such process.
-pub(crate) fn process_seconds(pid: u32) -> Option<f64> {
-    ticks_of_process(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// Processor seconds that all processes and the kernel have used on all cores.
-pub(crate) fn machine_seconds() -> Option<f64> {
-    ticks_of_machine(&fs::read_to_string("/proc/stat").ok()?)
-}
-
-/// `utime` and `stime`, fields 14 and 15; the name before them may hold blanks and parentheses.
-fn ticks_of_process(stat: &str) -> Option<f64> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let user: f64 = fields.next()?.parse().ok()?;
-    let system: f64 = fields.next()?.parse().ok()?;
-    Some((user + system) / TICKS_PER_SECOND)
-}
-
-/// The first eight numbers of the line `cpu`, without idle and waiting for disks.
-fn ticks_of_machine(stat: &str) -> Option<f64> {
-    let line = stat.lines().find(|line| line.starts_with("cpu "))?;
-    let ticks: Option<Vec<f64>> =
-        line.split_whitespace().skip(1).take(8).map(|text| text.parse().ok()).collect();
-    let ticks = ticks?;
-    let idle = ticks.get(3)? + ticks.get(4)?;
-    Some((ticks.iter().sum::<f64>() - idle) / TICKS_PER_SECOND)
 }
 
 #[cfg(test)]
@@ -286,12 +257,6 @@ odd
         assert_eq!(field(cpuinfo, "none"), None);
         assert_eq!(memory_mib("MemTotal:       24689484 kB\nMemFree: 1 kB\n"), 24_110);
         assert_eq!(memory_mib(""), 0);
-        let stat = "7 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 250 50 3 4 5";
-        assert_eq!(ticks_of_process(stat), Some(3.0));
-        assert_eq!(ticks_of_process("7 (a) S 1"), None);
-        let stat = "cpu  100 0 200 9999 777 0 0 0 0 0\ncpu0 1 2 3\n";
-        assert_eq!(ticks_of_machine(stat), Some(3.0));
-        assert_eq!(ticks_of_machine("cpu  1 2 3"), None);
     }
 
     #[cfg(target_os = "linux")]
@@ -303,39 +268,38 @@ odd
         }
         let refused = facts(Path::new("/none/such")).expect_err("not there");
         assert_eq!(refused.exit_code(), 3, "{refused}");
-        assert!(process_seconds(std::process::id()).is_some());
-        assert!(machine_seconds().is_some());
     }
 
     #[test]
     fn a_sync_is_measured_and_leaves_nothing_behind() {
         let directory = tempfile::tempdir().expect("a directory");
-        let rate = sync(directory.path(), 4096).expect("a writable directory");
+        let time = Duration::from_millis(50);
+        let rate = sync(directory.path(), 4096, time).expect("a writable directory");
         assert!(rate.per_second > 0.0 && rate.p50_us <= rate.p99_us, "{rate:?}");
         assert_eq!(fs::read_dir(directory.path()).expect("the directory").count(), 0);
     }
 
     #[test]
-    fn the_limit_is_the_best_rate() {
-        let rate = |bytes_per_second| SyncRate {
+    fn facts_are_told_to_people_and_machines() {
+        let rate = SyncRate {
             block_bytes: 4096,
-            per_second: 1.0,
-            bytes_per_second,
+            per_second: 9.0,
+            bytes_per_second: 1.0,
             p50_us: 1.0,
             p99_us: 2.0,
         };
-        let mut facts = Facts {
+        let facts = Facts {
             processor: unknown(),
             cores: 2,
             memory_mib: 1,
             kernel: unknown(),
             file_system: "ext4".to_owned(),
-            syncs: vec![rate(100.0), rate(400.0), rate(300.0)],
+            syncs: vec![rate],
         };
-        assert_eq!(facts.synced_bytes_per_s().to_string(), "400");
         assert_eq!(facts.to_json()["fileSystem"], "ext4");
-        assert!(facts.to_string().starts_with("unknown, 2 cores, 1 MiB"), "{facts}");
-        facts.syncs.clear();
-        assert_eq!(facts.synced_bytes_per_s().to_string(), "0");
+        assert_eq!(facts.to_json()["syncs"][0]["perSecond"], 9.0);
+        let text = facts.to_string();
+        assert!(text.starts_with("unknown, 2 cores, 1 MiB, Linux unknown, ext4"), "{text}");
+        assert!(text.contains("append 4 KiB + fdatasync: 9/s"), "{text}");
     }
 }

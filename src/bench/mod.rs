@@ -1,15 +1,33 @@
 //! `jupan bench`: fixed scenarios in a directory of their own, with the machine's facts, medians of
 //! several rounds, and a share-of-the-limit line. A run counts only if `verify` is green after it.
+//!
+//! ```text
+//!   engine   orders without HTTP         hot       one product in every order, beside uniform orders
+//!   http     orders over HTTP            recovery  kills and restarts
+//!   window   the best sellers' call      grow      many users, many orders
+//! ```
+//! A scenario says what it found as a [`Report`]; this module puts machine and verdict around it.
 
+mod cpu;
 mod engine;
+mod fill;
+mod grow;
+mod hot;
 mod http;
 mod machine;
+mod plan;
+mod prepare;
+mod recovery;
 mod report;
 mod scratch;
+mod window;
 
 use crate::{COULD_NOT_RUN, FINE, FOUND_A_FAULT, WRONG_USE};
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
+use machine::Facts;
+use plan::{Goods, Run};
+use report::Report;
+use serde_json::{Value, json};
 
 /// What is measured, and how often.
 #[derive(Clone, Debug, Args)]
@@ -19,101 +37,101 @@ pub(crate) struct Options {
     scenario: Scenario,
 }
 
-/// The scenarios.
+/// The scenarios, and what helps them.
 #[derive(Clone, Debug, Subcommand)]
 enum Scenario {
     /// Orders through log and lanes, without HTTP, durable
-    Engine(Plan),
+    Engine(plan::Orders),
     /// Orders over HTTP, durable, against this binary as a process of its own
-    Http(Plan),
+    Http(plan::Orders),
+    /// One product in every order beside uniform orders, without HTTP and over it, as a ratio
+    Hot(plan::Hot),
+    /// Kill, restart, and the time to the first accepted order; also memory and an empty start
+    Recovery(plan::Recovery),
+    /// Processor time an order with many users, and with many orders behind it
+    Grow(plan::Grow),
+    /// Time of the call for the top 5 over many orders
+    Window(plan::Window),
+    /// Users with money and products with stock in a running shop, for a load from outside
+    Prepare(plan::Prepare),
+    /// A journal for `recovery`
+    #[command(hide = true)]
+    Fill(plan::Fill),
 }
 
-/// How a scenario is run.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Plan {
-    /// Where the temporary data directory is made; not on a memory file system
-    #[arg(long, default_value = ".", value_name = "DIR")]
-    pub(crate) dir: PathBuf,
-    /// Counted rounds
-    #[arg(
-        long,
-        default_value_t = 3,
-        value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=100)
-    )]
-    pub(crate) rounds: u32,
-    /// Length of one round
-    #[arg(
-        long,
-        default_value_t = 10,
-        value_name = "SECONDS",
-        value_parser = clap::value_parser!(u64).range(1..=3600)
-    )]
-    pub(crate) seconds: u64,
-    /// Registered users
-    #[arg(
-        long,
-        default_value_t = 10_000,
-        value_name = "N",
-        value_parser = clap::value_parser!(u64).range(1..)
-    )]
-    pub(crate) users: u64,
-    /// Registered products
-    #[arg(
-        long,
-        default_value_t = 1_000,
-        value_name = "N",
-        value_parser = clap::value_parser!(u64).range(3..)
-    )]
-    pub(crate) products: u64,
-    /// Lines an order
-    #[arg(
-        long,
-        default_value_t = 3,
-        value_name = "N",
-        value_parser = clap::value_parser!(u64).range(1..=100)
-    )]
-    pub(crate) lines: u64,
-    /// Product 1 is in every order
-    #[arg(long)]
-    pub(crate) hot: bool,
-    /// Orders in flight (engine) or connections (http)
-    #[arg(long, value_name = "N")]
-    pub(crate) in_flight: Option<usize>,
-    /// End with one JSON line instead of a table
-    #[arg(long)]
-    pub(crate) json: bool,
+impl Scenario {
+    /// Its name, and what it is told, where it measures.
+    fn measured(&self) -> Option<(&'static str, &Run, Goods)> {
+        Some(match self {
+            Self::Engine(plan) => ("engine", &plan.timed.run, plan.crowd.goods),
+            Self::Http(plan) => ("http", &plan.timed.run, plan.crowd.goods),
+            Self::Hot(plan) => ("hot", &plan.timed.run, plan.crowd.goods),
+            Self::Recovery(plan) => ("recovery", &plan.timed.run, plan.crowd.goods),
+            Self::Grow(plan) => ("grow", &plan.run, plan.goods),
+            Self::Window(plan) => ("window", &plan.run, plan.goods),
+            Self::Prepare(_) | Self::Fill(_) => return None,
+        })
+    }
+
+    fn run(&self) -> anyhow::Result<Report> {
+        match self {
+            Self::Engine(plan) => engine::run(plan),
+            Self::Http(plan) => http::run(plan),
+            Self::Hot(plan) => hot::run(plan),
+            Self::Recovery(plan) => recovery::run(plan),
+            Self::Grow(plan) => grow::run(plan),
+            Self::Window(plan) => window::run(plan),
+            Self::Prepare(plan) => prepare::run(plan).map(|()| Report::default()),
+            Self::Fill(plan) => fill::run(plan).map(|()| Report::default()),
+        }
+    }
 }
 
 /// Runs a scenario; the result is the exit code.
 pub(crate) fn main(options: &Options) -> u8 {
-    let (name, plan) = match &options.scenario {
-        Scenario::Engine(plan) => ("engine", plan),
-        Scenario::Http(plan) => ("http", plan),
+    let scenario = &options.scenario;
+    let Some((name, run, goods)) = scenario.measured() else {
+        return ended(scenario.run().map(|_| FINE));
     };
-    if plan.lines > plan.products {
-        eprintln!("jupan bench: an order of {} lines needs as many products", plan.lines);
+    if goods.lines > goods.products {
+        eprintln!("jupan bench: an order of {} lines needs as many products", goods.lines);
         return WRONG_USE;
     }
-    let facts = match machine::facts(&plan.dir) {
+    let facts = match machine::facts(&run.dir) {
         Ok(facts) => facts,
         Err(refused) => {
             eprintln!("jupan bench: {refused}");
             return refused.exit_code();
         }
     };
-    let measured = match &options.scenario {
-        Scenario::Engine(plan) => engine::run(plan, &facts),
-        Scenario::Http(plan) => http::run_scenario(plan, &facts),
-    };
-    match measured {
-        Ok(report) => {
-            report.print(name, plan, &facts);
-            if report.verified { FINE } else { FOUND_A_FAULT }
+    ended(scenario.run().map(|report| {
+        print(name, run, goods, &facts, &report);
+        if report.verified { FINE } else { FOUND_A_FAULT }
+    }))
+}
+
+fn ended(result: anyhow::Result<u8>) -> u8 {
+    result.unwrap_or_else(|error| {
+        eprintln!("jupan bench: {error:#}");
+        COULD_NOT_RUN
+    })
+}
+
+fn print(name: &str, run: &Run, goods: Goods, facts: &Facts, report: &Report) {
+    if run.json {
+        let mut line = report.json.clone();
+        let around = json!({
+            "scenario": name, "verified": report.verified, "machine": facts.to_json(),
+            "products": goods.products, "lines": goods.lines,
+        });
+        if let Value::Object(around) = around {
+            line.extend(around);
         }
-        Err(error) => {
-            eprintln!("jupan bench: {error:#}");
-            COULD_NOT_RUN
-        }
+        println!("{}", Value::Object(line));
+        return;
     }
+    println!("{facts}");
+    report.text.iter().for_each(|line| println!("{line}"));
+    let green = if report.verified { "green" } else { "FAULTS FOUND: these figures do not count" };
+    println!("verify: {green}");
 }

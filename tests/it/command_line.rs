@@ -28,7 +28,16 @@ fn wrong_use_is_told_with_exit_code_2() {
     check_refusal(&["--trace", "a=b=c", "--data", "/dev/null/x"], 2, "trace");
     check_refusal(&["replay"], 2, "--products");
     check_refusal(&["replay", "--products", "none.csv", "--orders", "none.csv"], 2, "none.csv");
-    check_refusal(&["bench", "engine", "--dir", "/dev/shm"], 2, "tmpfs");
+    for scenario in ["engine", "http", "hot", "recovery", "grow", "window"] {
+        check_refusal(&["bench", scenario, "--dir", "/dev/shm"], 2, "tmpfs");
+        check_refusal(&["bench", scenario, "--no-verify"], 2, "--no-verify");
+        check_refusal(
+            &["bench", scenario, "--products", "3", "--lines", "4"],
+            2,
+            "as many products",
+        );
+    }
+    check_refusal(&["bench", "engine", "--seconds", "0"], 2, "seconds");
     assert_eq!(jupan(&["--help"]).status.code(), Some(0));
     assert_eq!(jupan(&["--version"]).status.code(), Some(0));
 }

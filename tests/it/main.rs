@@ -3,6 +3,7 @@
 //! `JUPAN_BIN` names the binary to test (`scripts/test` gives the release build); without it the
 //! build of this profile is taken.
 
+mod bench;
 mod browser;
 mod buyers;
 mod chromium;

@@ -78,6 +78,7 @@ impl Histogram {
     }
 
     /// The longest, 0 if none was seen.
+    #[cfg(test)]
     pub(super) fn max_us(&self) -> u64 {
         self.max_us
     }

@@ -20,24 +20,24 @@ const DONE: u16 = 201;
 
 /// What orders look like.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// Users 1 to this one, at random.
-    pub(super) users: u64,
+    pub(crate) users: u64,
     /// Products 1 to this one, at random; at least as many as lines.
-    pub(super) products: u64,
+    pub(crate) products: u64,
     /// Different products in an order, 1 to 3 units of each.
-    pub(super) lines: u64,
+    pub(crate) lines: u64,
     /// Product 1 is in every order.
-    pub(super) hot: bool,
+    pub(crate) hot: bool,
 }
 
 /// What a round of load saw.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Orders that were answered as done, within the round.
-    pub(super) ok: u64,
+    pub(crate) ok: u64,
     /// Other answers by status, and broken exchanges by kind.
-    pub(super) errors: BTreeMap<String, u64>,
+    pub(crate) errors: BTreeMap<String, u64>,
     /// From request to answer, of the orders in `ok`.
     pub(super) latencies: Histogram,
 }
@@ -52,6 +52,11 @@ impl Seen {
     }
 }
 
+/// A number that no other call has had: keys begin with it.
+pub(super) fn salt() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}
+
 /// Connections that are kept from round to round.
 pub(super) struct Load {
     workers: Vec<Worker>,
@@ -59,14 +64,14 @@ pub(super) struct Load {
 
 impl Load {
     pub(super) fn new(address: SocketAddr, shape: Shape, connections: usize) -> Self {
-        let salt = RandomState::new().hash_one(std::process::id());
+        let salt = salt();
         let worker = |number| Worker::new(address, shape, salt, number);
         Self { workers: (0..connections).map(worker).collect() }
     }
 
-    /// Places orders for so long.
-    pub(super) async fn run(&mut self, duration: Duration) -> anyhow::Result<Seen> {
-        self.run_and(duration, || ()).await
+    /// Which orders are placed from now on.
+    pub(super) fn set_hot(&mut self, hot: bool) {
+        self.workers.iter_mut().for_each(|worker| worker.shape.hot = hot);
     }
 
     /// Places orders for so long, and does something at the moment when they stop to count.

@@ -103,6 +103,6 @@ async fn faults_are_counted_and_survived() {
         assert_eq!(errors, ["503", "unexpected end of file"]);
     }
     let mut nobody = Load::new(NOWHERE, shape, 2);
-    let seen = nobody.run(Duration::from_millis(50)).await.expect("a round");
+    let seen = nobody.run_and(Duration::from_millis(50), || ()).await.expect("a round");
     assert_eq!((seen.ok, seen.errors.contains_key("connection refused")), (0, true));
 }

@@ -18,7 +18,7 @@ const CHARGE: i64 = 10_000_000;
 const STOCK: i64 = 100_000_000_000;
 
 /// Registers products 1 to `products`, and users 1 to `users` with money. May be repeated.
-pub(super) async fn populate(url: &str, users: u64, products: u64) -> anyhow::Result<()> {
+pub(crate) async fn populate(url: &str, users: u64, products: u64) -> anyhow::Result<()> {
     let client = Client::new(url, CONCURRENCY)?;
     let patience = Arc::new(Patience::new(PATIENCE));
     let new_products = (1..=products).map(|id| {

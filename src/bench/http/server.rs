@@ -19,17 +19,19 @@ const DRAIN_MAX: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A running shop. Killed when dropped, if it was not stopped.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     address: SocketAddr,
+    started: Instant,
     /// Kept open: a shop that cannot print has a problem that is not measured here.
     stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
     /// Starts a shop on a free port, with its data in `data`.
-    pub(super) fn start(data: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(data: &Path) -> anyhow::Result<Self> {
         let binary = std::env::current_exe().context("this binary cannot be found")?;
+        let started = Instant::now();
         let mut child = Command::new(binary)
             .args(["all", "--listen", "127.0.0.1:0", "--trace", "warn", "--data"])
             .arg(data)
@@ -41,6 +43,7 @@ impl Server {
         let mut server = Self {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            started,
             stdout: BufReader::new(stdout),
         };
         let mut line = String::new();
@@ -50,16 +53,28 @@ impl Server {
         Ok(server)
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
+    /// Time since just before the process was made.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// SIGKILL, at once.
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().context("the shop had ended by itself")?;
+        self.child.wait().context("the shop cannot be waited for")?;
+        Ok(())
+    }
+
     /// Returns once the shop takes orders.
-    pub(super) async fn ready(&self) -> anyhow::Result<()> {
+    pub(crate) async fn ready(&self) -> anyhow::Result<()> {
         let client = Client::new(&format!("http://{}", self.address), 1)?;
         let answer = client.insist(&Request::get("/readyz"), &Patience::new(READY_MAX)).await?;
         if answer.status != 200 {
@@ -69,7 +84,7 @@ impl Server {
     }
 
     /// Lets the shop finish what it has accepted and end.
-    pub(super) fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         // The standard library has no gentle signal, and every system has this.
         let kill = ["-c", "kill -TERM \"$0\""];
         let status = Command::new("sh").args(kill).arg(self.pid().to_string()).status();

@@ -48,20 +48,20 @@ fn head(bytes: &[u8]) -> Result<Option<Head>, &'static str> {
 }
 
 /// A connection that is made when it is needed, and made again when it was lost.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     address: SocketAddr,
     stream: Option<TcpStream>,
     received: Vec<u8>,
 }
 
 impl Connection {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         Self { address, stream: None, received: Vec::with_capacity(4096) }
     }
 
     /// Sends one request and returns the status of its answer. After an error the next request has a new
     /// connection.
-    pub(super) async fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
         // Taken out, so that a connection is never used again if this future is dropped half-way.
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
