@@ -1,21 +1,40 @@
-//! SIGKILL under load: what was acknowledged is there, once.
+//! SIGKILL under load, at random moments: what was acknowledged is there, once.
+//!
+//! `JUPAN_KILLS` says how often (500 once a release), `JUPAN_KILL_SEED` repeats the moments of a run.
 
 use crate::shop::{Answer, Client, Shop, fresh_dir, order_body, verify};
 use jupan_schemas::{OrderId, UserId};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    hash::{BuildHasher, RandomState},
+    io::Write as _,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
+use tokio::task::JoinSet;
 
-const CYCLES: u64 = 20;
+/// How often the shop is killed under load, unless `JUPAN_KILLS` says otherwise.
+const CYCLES: u64 = 30;
+/// Longest time that the load goes on before a kill.
+const LOAD_MS_MAX: u64 = 350;
+/// One restart of so many is itself killed, within this time.
+const KILLED_RESTART_EVERY: u64 = 4;
+const RESTART_MS_MAX: u64 = 120;
+/// The journal is proved behind so many cycles, and at the end.
+const VERIFY_EVERY: u64 = 10;
+/// A restart that takes longer to its first order is broken, however slow the machine: how long it
+/// takes is measured by `jupan bench recovery`.
+const ACCEPTED_MAX: Duration = Duration::from_secs(20);
+/// Orders that are looked up at once.
+const LOOKS: usize = 16;
 const USERS: u64 = 16;
 const PRODUCTS: u64 = 8;
-const STOCK: i64 = 1_000_000;
+const STOCK: i64 = 100_000_000;
 
 /// One write, so that it can be sent again.
 #[derive(Clone, Debug)]
@@ -80,36 +99,91 @@ fn user(n: u64) -> u64 {
     n / 8 % USERS + 1
 }
 
-/// Writes without an answer are asked again after the restart; what was answered must be answered the same.
-#[derive(Default)]
-struct Ledger {
-    answered: Mutex<BTreeMap<String, Answer>>,
-    unanswered: Mutex<Vec<Write>>,
+/// What must never change between two answers to one key.
+#[derive(Clone, Debug, PartialEq)]
+struct Essence {
+    status: u16,
+    code: String,
+    balance: Option<i64>,
+    order: Option<String>,
 }
 
-impl Ledger {
-    fn note(&self, write: Write, answer: Option<Answer>) {
-        match answer {
-            Some(answer) if answer.status != 202 => {
-                let earlier =
-                    self.answered.lock().expect("lock").insert(write.key.clone(), answer.clone());
-                if let Some(earlier) = earlier {
-                    assert_eq!(essence(&earlier), essence(&answer), "{write:?}");
-                }
-            }
-            _ => self.unanswered.lock().expect("lock").push(write),
+impl Essence {
+    fn of(answer: &Answer) -> Self {
+        Self {
+            status: answer.status,
+            code: answer.code().to_owned(),
+            balance: answer.body["balance"].as_i64(),
+            order: answer.body["orderId"].as_str().map(str::to_owned),
         }
     }
 }
 
-/// What must never change between two answers to one key.
-fn essence(answer: &Answer) -> (u16, Value, Value, Value) {
-    let body = &answer.body;
-    (answer.status, body["code"].clone(), body["balance"].clone(), body["orderId"].clone())
+/// Writes without an answer are asked again after the restart; what was answered must be answered the same.
+#[derive(Default)]
+struct Ledger {
+    /// By number.
+    answered: Mutex<BTreeMap<u64, Essence>>,
+    unanswered: Mutex<Vec<u64>>,
+    next: AtomicU64,
+}
+
+impl Ledger {
+    fn note(&self, number: u64, answer: Option<Answer>) {
+        match answer {
+            Some(answer) if answer.status != 202 => {
+                let essence = Essence::of(&answer);
+                let earlier = self.answered.lock().expect("lock").insert(number, essence.clone());
+                if let Some(earlier) = earlier {
+                    assert_eq!(earlier, essence, "{:?}", Write::number(number));
+                }
+            }
+            _ => self.unanswered.lock().expect("lock").push(number),
+        }
+    }
+
+    async fn ask_again(&self, client: &Client) {
+        let again = std::mem::take(&mut *self.unanswered.lock().expect("lock"));
+        for number in again {
+            self.note(number, Write::number(number).send(client).await);
+        }
+    }
+
+    /// A number of an order that is paid at once and was not sent before.
+    fn next_order(&self) -> u64 {
+        let eight = self.next.fetch_add(8, Ordering::Relaxed);
+        (eight..eight + 8).find(|number| number % 8 == 1).expect("one of eight")
+    }
+}
+
+/// When the shop is killed: numbers that look random, and are the same for the same seed.
+struct Moments(u64);
+
+impl Moments {
+    /// A number below a limit.
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}
+
+/// A number that the environment may say.
+fn told(variable: &str, default: u64) -> u64 {
+    let told = std::env::var(variable).ok();
+    told.map_or(default, |number| {
+        number.parse().unwrap_or_else(|_| panic!("{variable} is a number"))
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_or_doubled() {
+    let cycles = told("JUPAN_KILLS", CYCLES);
+    let seed = told("JUPAN_KILL_SEED", RandomState::new().hash_one(cycles) % 1_000_000);
+    println!("JUPAN_KILLS={cycles} JUPAN_KILL_SEED={seed}");
+    let mut moments = Moments(seed);
     let data = fresh_dir();
     let mut shop = Shop::start(data.path(), &[]).await;
     let client = shop.client();
@@ -119,46 +193,101 @@ async fn nothing_acknowledged_is_lost_or_doubled() {
     for user in 1..=USERS {
         client.user(user).await;
     }
-    let (ledger, next) = (Arc::new(Ledger::default()), Arc::new(AtomicU64::new(0)));
-    for cycle in 0..CYCLES {
+    let ledger = Arc::new(Ledger::default());
+    let mut accepted_ms = Vec::new();
+    for cycle in 1..=cycles {
         let client = shop.client();
-        let again = std::mem::take(&mut *ledger.unanswered.lock().expect("lock"));
-        for write in again {
-            let answer = write.send(&client).await;
-            ledger.note(write, answer);
-        }
+        ledger.ask_again(&client).await;
         check_a_few(&ledger, &client, cycle).await;
-        let load: Vec<_> = (0..32).map(|_| spawn_writer(&client, &ledger, &next)).collect();
-        tokio::time::sleep(Duration::from_millis(60 + 37 * (cycle % 7))).await;
+        let load: Vec<_> = (0..32).map(|_| spawn_writer(&client, &ledger)).collect();
+        let load_ms = moments.below(LOAD_MS_MAX);
+        tokio::time::sleep(Duration::from_millis(load_ms)).await;
         shop.kill();
         for writer in load {
             writer.await.expect("a writer");
         }
-        shop = Shop::start(data.path(), &[]).await;
+        if cycle % VERIFY_EVERY == 0 {
+            verify(data.path());
+        }
+        let restart_ms = (cycle % KILLED_RESTART_EVERY == 0).then(|| moments.below(RESTART_MS_MAX));
+        if let Some(restart_ms) = restart_ms {
+            Shop::start_and_kill(data.path(), Duration::from_millis(restart_ms)).await;
+        }
+        let (started, accepted, ready) = restart(data.path(), &ledger).await;
+        shop = started;
+        println!(
+            "cycle {cycle}: killed after {load_ms} ms of load{}; first accepted order after {} ms, \
+             ready after {} ms",
+            restart_ms.map_or_else(String::new, |ms| format!(" and {ms} ms into the next start")),
+            accepted.as_millis(),
+            ready.as_millis()
+        );
+        assert!(accepted < ACCEPTED_MAX, "cycle {cycle} of seed {seed}: {accepted:?}");
+        accepted_ms.push(accepted.as_millis());
     }
     let client = shop.client();
-    while let Some(write) = { ledger.unanswered.lock().expect("lock").pop() } {
-        let answer = write.send(&client).await;
-        ledger.note(write, answer);
+    while !ledger.unanswered.lock().expect("lock").is_empty() {
+        ledger.ask_again(&client).await;
     }
     check_sums(&ledger, &client).await;
     assert!(shop.terminate().0.success());
-    verify(data.path());
+    let entries = verify(data.path())["facts"]["entries"].clone();
+    tell(&mut accepted_ms, &ledger, &entries);
+}
+
+/// Starts the shop again: how long until it accepted an order, and until it was ready.
+async fn restart(data: &Path, ledger: &Ledger) -> (Shop, Duration, Duration) {
+    let start = Instant::now();
+    let shop = Shop::start_listening(data).await;
+    let number = ledger.next_order();
+    let order = Write::number(number);
+    // Without a look at the shop's document, which is no part of an order.
+    let http = reqwest::Client::new();
+    let accepted = loop {
+        let sent = http
+            .post(format!("{}{}", shop.url, order.path))
+            .header("Idempotency-Key", &order.key)
+            .header("Prefer", "respond-async")
+            .json(&order.body);
+        match sent.send().await.map(|answer| answer.status().as_u16()) {
+            Ok(202) => break start.elapsed(),
+            other => assert!(start.elapsed() < ACCEPTED_MAX, "{other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    };
+    // Accepted is promised: its outcome is asked for, and counted, like any other's.
+    ledger.unanswered.lock().expect("lock").push(number);
+    shop.until_ready().await;
+    (shop, accepted, start.elapsed())
+}
+
+/// One line for whoever runs the tests, shown even where they pass.
+fn tell(accepted_ms: &mut [u128], ledger: &Ledger, entries: &Value) {
+    accepted_ms.sort_unstable();
+    let last = accepted_ms.len().saturating_sub(1);
+    let at = |percent: usize| accepted_ms.get(last * percent / 100).copied().unwrap_or(0);
+    let answered = ledger.answered.lock().expect("lock").len();
+    let line = format!(
+        "{} kills, {answered} answered writes, {entries} entries; first accepted order after \
+         p50 {} p99 {} max {} ms\n",
+        accepted_ms.len(),
+        at(50),
+        at(99),
+        at(100)
+    );
+    // Not by a macro: those are for failing tests only.
+    std::io::stderr().write_all(line.as_bytes()).expect("standard error");
 }
 
 /// Writes until the shop is gone.
-fn spawn_writer(
-    client: &Client,
-    ledger: &Arc<Ledger>,
-    next: &Arc<AtomicU64>,
-) -> tokio::task::JoinHandle<()> {
-    let (client, ledger, next) = (client.clone(), ledger.clone(), next.clone());
+fn spawn_writer(client: &Client, ledger: &Arc<Ledger>) -> tokio::task::JoinHandle<()> {
+    let (client, ledger) = (client.clone(), ledger.clone());
     tokio::spawn(async move {
         loop {
-            let write = Write::number(next.fetch_add(1, Ordering::Relaxed));
-            let answer = write.send(&client).await;
+            let number = ledger.next.fetch_add(1, Ordering::Relaxed);
+            let answer = Write::number(number).send(&client).await;
             let is_answered = answer.is_some();
-            ledger.note(write, answer);
+            ledger.note(number, answer);
             if !is_answered && client.try_get("/healthz").await.is_err() {
                 return;
             }
@@ -168,46 +297,68 @@ fn spawn_writer(
 
 /// A sample of what was answered before is answered the same again.
 async fn check_a_few(ledger: &Ledger, client: &Client, cycle: u64) {
-    let answered = ledger.answered.lock().expect("lock").clone();
-    for (key, answer) in answered.iter().skip((cycle % 7) as usize).step_by(97).take(20) {
-        let number = key.trim_start_matches('k').parse().expect("a number");
+    let sample: Vec<(u64, Essence)> = {
+        let answered = ledger.answered.lock().expect("lock");
+        let step = (answered.len() / 20).max(1);
+        let sampled = answered.iter().skip((cycle % 7) as usize).step_by(step);
+        sampled.map(|(number, essence)| (*number, essence.clone())).collect()
+    };
+    for (number, essence) in sample {
         let again = Write::number(number).send(client).await.expect("an answer");
-        assert_eq!(essence(answer), essence(&again), "cycle {cycle}, key {key}");
+        assert_eq!(essence, Essence::of(&again), "cycle {cycle}, write {number}");
     }
 }
 
 /// Every wallet and every stock is exactly what the answered charges and the orders say.
 async fn check_sums(ledger: &Ledger, client: &Client) {
     let answered = ledger.answered.lock().expect("lock").clone();
-    assert!(answered.len() > 500, "the load did something: {}", answered.len());
     let mut balances: BTreeMap<u64, i64> = BTreeMap::new();
     let mut stocks: BTreeMap<u64, i64> = (1..=PRODUCTS).map(|product| (product, STOCK)).collect();
-    let mut paths: BTreeMap<String, u32> = BTreeMap::new();
-    for (key, answer) in &answered {
-        let write = Write::number(key.trim_start_matches('k').parse().expect("a number"));
-        let kind = write.path.rsplit('/').next().unwrap_or_default().to_owned();
-        *paths.entry(format!("{kind} {} {}", answer.status, answer.code())).or_default() += 1;
+    let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
+    let mut orders = Vec::new();
+    for (number, Essence { status, code, order, .. }) in answered {
+        let write = Write::number(number);
+        let kind = write.path.rsplit('/').next().unwrap_or_default();
+        *kinds.entry(format!("{kind} {status} {code}")).or_default() += 1;
         if write.path == "/balance/charge" {
-            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(status, 200, "{write:?}");
             let user = write.body["userId"].as_u64().expect("a user");
             *balances.entry(user).or_default() += write.body["amount"].as_i64().expect("an amount");
         }
-        if answer.status == 201 {
-            let id = answer.body["orderId"].as_str().expect("an order");
-            let order = client.get(&format!("/order/{id}")).await;
-            assert_eq!(order.status, 200, "{order:?}");
-            settle(&order.body, &mut balances, &mut stocks);
+        if status == 201 {
+            orders.push(order.expect("an order"));
         }
     }
-    println!("{paths:#?}");
+    println!("{kinds:#?}");
     for kind in ["charge 200", "order 201", "payment 200", "cancel 200", "refund 200", "add 200"] {
-        assert!(paths.contains_key(&format!("{kind} ")), "the load had a {kind}: {paths:?}");
+        assert!(kinds.contains_key(&format!("{kind} ")), "the load had a {kind}: {kinds:?}");
     }
+    settle_all(orders, client, &mut balances, &mut stocks).await;
     for (user, balance) in balances {
         assert_eq!(client.balance(user).await, balance, "user {user}");
     }
     for (product, stock) in stocks {
         client.stock_becomes(product, stock).await;
+    }
+}
+
+/// Looks all orders up, and takes from wallets and stocks what they say.
+async fn settle_all(
+    mut orders: Vec<String>,
+    client: &Client,
+    balances: &mut BTreeMap<u64, i64>,
+    stocks: &mut BTreeMap<u64, i64>,
+) {
+    let mut looks = JoinSet::new();
+    loop {
+        while let Some(id) = orders.pop_if(|_| looks.len() < LOOKS) {
+            let client = client.clone();
+            looks.spawn(async move { client.get(&format!("/order/{id}")).await });
+        }
+        let Some(looked) = looks.join_next().await else { return };
+        let order = looked.expect("a look");
+        assert_eq!(order.status, 200, "{order:?}");
+        settle(&order.body, balances, stocks);
     }
 }
 

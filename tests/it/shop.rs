@@ -37,19 +37,26 @@ impl Shop {
     }
 
     /// The same by a command of the test's choice, which is or becomes the binary.
-    pub(crate) async fn start_by(mut command: Command, data: &Path, args: &[&str]) -> Self {
-        let mut child = command
-            .args(if args.contains(&"--listen") {
-                &[][..]
-            } else {
-                &["--listen", "127.0.0.1:0"][..]
-            })
-            .args(["--trace", "warn", "--data"])
-            .arg(data)
-            .args(args)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+    pub(crate) async fn start_by(command: Command, data: &Path, args: &[&str]) -> Self {
+        let shop = Self::listening(spawn(command, data, args)).await;
+        shop.until_ready().await;
+        shop
+    }
+
+    /// Starts a shop on a free port; it listens, and may not be ready yet.
+    pub(crate) async fn start_listening(data: &Path) -> Self {
+        Self::listening(spawn(Command::new(binary()), data, &[])).await
+    }
+
+    /// Starts a shop, and kills it wherever it is after so long.
+    pub(crate) async fn start_and_kill(data: &Path, after: Duration) {
+        let mut child = spawn(Command::new(binary()), data, &[]);
+        tokio::time::sleep(after).await;
+        child.kill().expect("it was running");
+        child.wait().expect("it ends");
+    }
+
+    async fn listening(mut child: Child) -> Self {
         let stdout = child.stdout.take().expect("piped");
         let (send, receive) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
@@ -66,12 +73,11 @@ impl Shop {
             let status = child.wait().expect("it ended");
             panic!("the shop ended at its start: {status}");
         };
-        let shop = Self { child, url };
-        shop.until_ready().await;
-        shop
+        Self { child, url }
     }
 
-    async fn until_ready(&self) {
+    /// Waits until it is.
+    pub(crate) async fn until_ready(&self) {
         let client = reqwest::Client::new();
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
@@ -124,6 +130,18 @@ impl Shop {
         }
         panic!("the shop does not drain in time");
     }
+}
+
+fn spawn(mut command: Command, data: &Path, args: &[&str]) -> Child {
+    let is_told_where = args.contains(&"--listen");
+    command
+        .args(if is_told_where { &[][..] } else { &["--listen", "127.0.0.1:0"][..] })
+        .args(["--trace", "warn", "--data"])
+        .arg(data)
+        .args(args)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary starts")
 }
 
 impl Drop for Shop {
