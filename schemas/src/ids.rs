@@ -73,7 +73,7 @@ impl Role {
 }
 
 /// One partition of one role, with its single writer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Lane {
     /// Which kind of lane.
     pub role: Role,

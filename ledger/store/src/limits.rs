@@ -26,6 +26,12 @@ pub(crate) const ENDED_HOLDS_PER_SHARD: usize = 512;
 /// Reads that may wait for the disk at once; more wait for their turn.
 pub(crate) const DISK_READS_MAX: usize = 64;
 
+/// Things that a scan tells at once, whatever their size.
+pub(crate) const SCAN_ITEMS_MAX: usize = 1_024;
+
+/// Bytes of keys and values after which a scan's portion is full.
+pub(crate) const SCAN_BYTES: usize = 256 * 1024;
+
 /// How long `apply` waits for room before it calls the disk broken.
 pub(crate) const ROOM_WAIT_MAX: Duration = Duration::from_secs(60);
 

@@ -17,6 +17,9 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+/// The defect of a store that another version made.
+pub(super) const OTHER_FORMAT: &str = "it has another format";
+
 /// What went wrong between memory and disk.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DiskError {
@@ -80,7 +83,7 @@ impl Disk {
         let batches: Vec<_> =
             seals.iter().map(|seal| layout::sealed_batch(seal.as_deref()?)).collect();
         let Some(last) = batches[Table::Meta as usize] else {
-            return Ok(Some("it has another format".into()));
+            return Ok(Some(OTHER_FORMAT.into()));
         };
         self.last_batch.store(last, Ordering::Relaxed);
         let behind = |table: &&Table| batches[**table as usize].is_none_or(|batch| batch < last);

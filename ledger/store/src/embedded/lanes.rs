@@ -1,6 +1,6 @@
 //! How far each lane is: what readers may be promised, and what a restore starts from.
 
-use super::layout::LaneRow;
+use super::{layout::LaneRow, scan::LaneProgress};
 use hashbrown::HashMap;
 use jupan_schemas::{Lane, rows::Watermark};
 use parking_lot::Mutex;
@@ -68,6 +68,20 @@ impl Lanes {
 
     pub(super) fn persisted(&self, lane: Lane) -> Option<Watermark> {
         self.0.lock().get(&lane).and_then(|progress| progress.persisted)
+    }
+
+    /// How far every lane is.
+    pub(super) fn progress(&self) -> Vec<LaneProgress> {
+        let lanes = self.0.lock();
+        lanes
+            .iter()
+            .map(|(lane, progress)| LaneProgress {
+                lane: *lane,
+                visible: progress.visible,
+                persisted: progress.persisted,
+                applied: progress.applied,
+            })
+            .collect()
     }
 
     /// The visible watermarks: rows that are taken from now on cover them.

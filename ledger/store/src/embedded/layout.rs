@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::mem;
 
 /// Of the whole store. Raise it with every change of the bytes.
-pub(crate) const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 1;
 
 /// In every table, before all other keys: the format and the number of the last batch. A table
 /// whose number is lower than that of [`Table::Meta`] has lost rows that a watermark covers.

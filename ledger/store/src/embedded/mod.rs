@@ -27,8 +27,14 @@ mod golden;
 mod lanes;
 mod layout;
 mod lists;
+#[cfg(test)]
+mod looked_through;
 mod open;
+mod scan;
 mod shard;
+mod snapshot;
+#[cfg(any(test, feature = "conformance"))]
+pub mod tamper;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -41,9 +47,12 @@ use jupan_schemas::{
     rows::{Key, OrderRow, OutcomeRow, ProductRow, Row, StatementRow, UserRow, Watermark},
 };
 use lanes::{Known, Lanes};
+pub use layout::FORMAT;
 pub use open::{OpenError, Options};
 use parking_lot::Mutex;
+pub use scan::{Bookmark, LaneProgress, Portion, Stored};
 use shard::{Found, Shard};
+pub use snapshot::{Sighting, Snapshot};
 use std::{
     collections::BTreeMap,
     fs::File,

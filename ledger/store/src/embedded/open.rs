@@ -118,7 +118,7 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
 }
 
 /// Why tables are not used as they are.
-enum Unusable {
+pub(super) enum Unusable {
     /// The system is short of something; the tables may be fine.
     Transient(String),
     /// Nothing can be read from them with confidence.
@@ -133,9 +133,9 @@ impl Unusable {
     }
 }
 
-type Opened = (Disk, Vec<(Lane, super::layout::LaneRow)>);
+pub(super) type Opened = (Disk, Vec<(Lane, super::layout::LaneRow)>);
 
-fn usable(tables: &Path, broken_mark: &Path) -> Result<Opened, Unusable> {
+pub(super) fn usable(tables: &Path, broken_mark: &Path) -> Result<Opened, Unusable> {
     if broken_mark.exists() {
         return Err(Unusable::Wipe("its disk failed when it was last open".into()));
     }

@@ -1,0 +1,212 @@
+//! Looking through everything that the store keeps, portion by portion, without changing it: for
+//! whoever holds it against the journal.
+//!
+//! A scan holds nothing open between two portions and no lock for longer than one key takes, so it
+//! may be as slow as it likes. It goes by what is on disk; a row that memory knows better is told
+//! as memory has it, because that is what is read. Rows that are in memory only are left out: what
+//! a lane's persisted watermark covers is on disk.
+
+use super::{
+    EmbeddedStore, Rows,
+    disk::{Disk, DiskError},
+    layout::{self, KeyBytes, SEAL_KEY, Table},
+    shard::Found,
+};
+use crate::{StoreError, limits};
+use jupan_schemas::{
+    Lane, Micros, OrderId, UserId,
+    rows::{Row, Watermark},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{ops::Bound, sync::Arc};
+
+/// The tables that are scanned, in this order.
+const TABLES: [Table; 8] = [
+    Table::Users,
+    Table::Products,
+    Table::Orders,
+    Table::OrdersByUser,
+    Table::Outcomes,
+    Table::Holds,
+    Table::Statement,
+    Table::OpenOrders,
+];
+
+/// One thing that is kept.
+#[allow(clippy::large_enum_variant, reason = "most of them are rows")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stored {
+    /// A row, under its own key.
+    Row(Row),
+    /// A place in a user's list of orders.
+    Listed {
+        /// Whose list.
+        user_id: UserId,
+        /// Sequence of the entry that placed the order.
+        placed: u64,
+        /// Which order.
+        order_id: OrderId,
+    },
+    /// An order among the pending ones of a user lane.
+    Open {
+        /// Which lane.
+        lane: u16,
+        /// Which order.
+        order_id: OrderId,
+        /// When it ends if nothing else ended it.
+        deadline: Micros,
+    },
+    /// Bytes that are nothing this version writes, or that lie in another's place.
+    Foreign {
+        /// In which table.
+        table: String,
+        /// Under which key, in hexadecimal digits.
+        key: String,
+        /// What is wrong.
+        cause: String,
+    },
+}
+
+/// Where a scan goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bookmark {
+    table: u8,
+    key: Vec<u8>,
+}
+
+/// What a scan found at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Portion {
+    /// In no order that matters.
+    pub items: Vec<Stored>,
+    /// Where the next portion begins; none: this was the last.
+    pub next: Option<Bookmark>,
+}
+
+/// How far a lane's rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneProgress {
+    /// Which lane.
+    pub lane: Lane,
+    /// Every row up to here can be read.
+    pub visible: Option<Watermark>,
+    /// Every row up to here is on disk.
+    pub persisted: Option<Watermark>,
+    /// No row has a higher sequence.
+    pub applied: u64,
+}
+
+impl EmbeddedStore {
+    /// How far every lane is that ever wrote here.
+    pub fn progress(&self) -> Vec<LaneProgress> {
+        self.rows.lanes.progress()
+    }
+
+    /// The next portion of a scan; blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`]
+    pub fn scan(&self, from: Option<&Bookmark>) -> Result<Portion, StoreError> {
+        let broken = |error: DiskError| StoreError::Broken {
+            doing: "look through the rows",
+            cause: error.to_string(),
+        };
+        let mut portion = self.rows.disk.scan(from).map_err(broken)?;
+        portion.items.retain_mut(|item| self.rows.is_current(item));
+        Ok(portion)
+    }
+}
+
+impl Rows {
+    /// Makes of a stored row what readers see; whether they see one at all.
+    fn is_current(&self, item: &mut Stored) -> bool {
+        let Stored::Row(row) = item else { return true };
+        let Some(key) = row.key() else { return true };
+        let found = self.shard_of(key).lock().find(key);
+        match found {
+            Found::Row(newer) => *row = Arc::unwrap_or_clone(newer),
+            Found::Ended(_) => return false,
+            Found::Unknown(_) => {}
+        }
+        true
+    }
+}
+
+impl Disk {
+    /// The next portion of what is on disk.
+    pub(super) fn scan(&self, from: Option<&Bookmark>) -> Result<Portion, DiskError> {
+        let first = from.map_or(0, |mark| usize::from(mark.table));
+        let mut items = Vec::new();
+        let mut bytes = 0;
+        for (number, table) in (0..).zip(TABLES).skip(first) {
+            let after = from.filter(|mark| mark.table == number).map(|mark| mark.key.as_slice());
+            let start = Bound::Excluded(after.unwrap_or(SEAL_KEY).to_vec());
+            for entry in self.table(table).range((start, Bound::Unbounded)) {
+                let (key, value) = entry.into_inner()?;
+                bytes += key.len() + value.len();
+                items.push(stored(table, &key, &value));
+                if items.len() >= limits::SCAN_ITEMS_MAX || bytes >= limits::SCAN_BYTES {
+                    let next = Some(Bookmark { table: number, key: key.to_vec() });
+                    return Ok(Portion { items, next });
+                }
+            }
+        }
+        Ok(Portion { items, next: None })
+    }
+}
+
+/// What a key and its value say.
+fn stored(table: Table, key: &[u8], value: &[u8]) -> Stored {
+    let read = match table {
+        Table::Users => row(key, value, Row::User),
+        Table::Products => row(key, value, Row::Product),
+        Table::Orders => row(key, value, Row::Order),
+        Table::Outcomes => row(key, value, Row::Outcome),
+        Table::Holds => row(key, value, Row::Hold),
+        Table::Statement => row(key, value, Row::Statement),
+        Table::OrdersByUser => listed(key, value).ok_or_else(|| "it names no order".to_owned()),
+        Table::OpenOrders => open(key, value).ok_or_else(|| "it names no order".to_owned()),
+        Table::Meta => Err("it is no row".to_owned()),
+    };
+    read.unwrap_or_else(|cause| Stored::Foreign {
+        table: table.name().to_owned(),
+        key: key.iter().map(|byte| format!("{byte:02x}")).collect(),
+        cause,
+    })
+}
+
+fn row<T: DeserializeOwned>(
+    key: &[u8],
+    value: &[u8],
+    kind: impl Fn(T) -> Row,
+) -> Result<Stored, String> {
+    let row = kind(layout::decode(value).map_err(|error| error.to_string())?);
+    let own = own_key(&row);
+    if own.as_ref() != key {
+        return Err(format!("it is that of {:?}", row.key()));
+    }
+    Ok(Stored::Row(row))
+}
+
+/// The key under which a row lies.
+fn own_key(row: &Row) -> KeyBytes {
+    match (row, row.key()) {
+        (_, Some(key)) => layout::row_key(key),
+        (Row::Statement(row), None) => layout::newest_first_key(row.user_id, row.as_of.sequence),
+        (row, None) => layout::newest_first_key(UserId(0), row.as_of().sequence),
+    }
+}
+
+fn listed(key: &[u8], value: &[u8]) -> Option<Stored> {
+    let user: [u8; 16] = key.try_into().ok()?;
+    let user_id = UserId(u64::from_be_bytes(*user.first_chunk()?));
+    let placed = layout::newest_first_sequence(key)?;
+    Some(Stored::Listed { user_id, placed, order_id: OrderId(value.try_into().ok()?) })
+}
+
+fn open(key: &[u8], value: &[u8]) -> Option<Stored> {
+    let whole: [u8; 18] = key.try_into().ok()?;
+    let lane = u16::from_be_bytes(*whole.first_chunk()?);
+    let order_id = layout::open_order_id(key)?;
+    Some(Stored::Open { lane, order_id, deadline: layout::deadline(value)? })
+}
