@@ -1,6 +1,6 @@
 //! Every role in one process, on the embedded log and store: what `jupan` runs by default.
 
-use crate::{demo, open_files, traces};
+use crate::{demo, inspection::Inspection, open_files, traces};
 use anyhow::{Context, bail};
 use jupan_analytics::{Analyzer, TopAnswer, TopError, TopQuery, View};
 use jupan_ingest_api::{Api, Drained, Health, Ports, Top};
@@ -317,6 +317,9 @@ async fn serve(
     };
     limits.connections_max = open_files::connections_max(limits.connections_max, files_max);
     let api = Api::open(ports, limits)?;
+    let inspection = Inspection::open(&options.data, shop.log.clone(), shop.store.clone());
+    let _inspection = inspection
+        .inspect_err(|error| tracing::warn!(%error, "the shop cannot be verified while it runs"));
     let mut terminate = unix::signal(unix::SignalKind::terminate())?;
     let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
     println!("jupan serves {url}, data in {}", options.data.display());

@@ -11,6 +11,7 @@ mod cli;
 mod client;
 mod config;
 mod demo;
+mod inspection;
 mod open_files;
 mod remedies;
 mod replay;

@@ -148,7 +148,8 @@ impl Audit {
         }
         let mut desk = Desk { findings: &mut self.findings, place };
         self.journals.end(lane, &step, &self.accounts, &mut desk);
-        self.folds.end_step(lane, &step);
+        let last = step.entries.last().map_or(0, |entry| entry.sequence);
+        self.folds.end_step(lane, last);
         self.derived.step(place, step);
     }
 

@@ -17,7 +17,7 @@ pub(super) const OVERDUE_SLACK_MS: u64 = 60_000;
 #[derive(Clone, Debug, clap::Args)]
 #[group(id = "verify")]
 pub(crate) struct Options {
-    /// The shop's data directory; the shop must be stopped
+    /// The shop's data directory; the shop may be running
     #[arg(long, env = "JUPAN_DATA", default_value = "./jupan-data", value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// One JSON document instead of text
@@ -26,6 +26,9 @@ pub(crate) struct Options {
     /// How long an order may stay pending beyond its deadline while its lane runs
     #[arg(long, env = "JUPAN_OVERDUE_SLACK_MS", default_value_t = OVERDUE_SLACK_MS)]
     pub(crate) overdue_slack_ms: u64,
+    /// The shop has drained: its store must have everything that the journal has
+    #[arg(long, env = "JUPAN_DRAINED", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) drained: bool,
 }
 
 /// Runs the command; the result is the exit code.

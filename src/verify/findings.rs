@@ -1,11 +1,11 @@
 //! What a check has to say: which invariant does not hold, where, and what was expected there.
 
-use jupan_schemas::{Lane, TopicId};
+use jupan_schemas::{Lane, OrderId, TopicId, UserId, rows::Key};
 use serde::Serialize;
 use std::fmt;
 
 /// So many findings of one invariant are kept word for word; the others are only counted.
-const FINDINGS_KEPT_MAX: usize = 10;
+pub(super) const FINDINGS_KEPT_MAX: usize = 10;
 
 /// A value in a finding is cut after so many characters: an order may have hundreds of lines.
 const VALUE_CHARS_MAX: usize = 400;
@@ -27,8 +27,12 @@ pub(crate) enum Invariant {
     Inputs,
     /// 6: the journal and the messages.
     Journal,
+    /// 7: the store's rows.
+    Rows,
     /// 8: orders, their holds and their money.
     Orders,
+    /// 9: what was told can be read.
+    Reads,
     /// 10: sales and the best sellers.
     TopSellers,
     /// 11: carts.
@@ -37,7 +41,7 @@ pub(crate) enum Invariant {
 
 impl Invariant {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Log,
         Self::Money,
         Self::Stock,
@@ -45,7 +49,9 @@ impl Invariant {
         Self::Outcomes,
         Self::Inputs,
         Self::Journal,
+        Self::Rows,
         Self::Orders,
+        Self::Reads,
         Self::TopSellers,
         Self::Carts,
     ];
@@ -60,7 +66,9 @@ impl Invariant {
             Self::Outcomes => Some(4),
             Self::Inputs => Some(5),
             Self::Journal => Some(6),
+            Self::Rows => Some(7),
             Self::Orders => Some(8),
+            Self::Reads => Some(9),
             Self::TopSellers => Some(10),
             Self::Carts => Some(11),
         }
@@ -76,6 +84,8 @@ impl Invariant {
             Self::Outcomes => "one stored outcome per command id, repeatable",
             Self::Inputs => "every input was decided once; what was refused has no effect",
             Self::Journal => "journal dense and chained, messages dense; state = fold(journal)",
+            Self::Rows => "each row of the store is the fold at its own sequence, in one lane",
+            Self::Reads => "what the store says it has, outcomes and their rows, is in it",
             Self::Orders => {
                 "holds belong to pending orders; what is paid is sold, what is paid back is back"
             }
@@ -104,9 +114,42 @@ impl fmt::Display for RecordRef {
     }
 }
 
-/// Where in the log something was found; what does not apply is absent.
+/// What of the store a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum RowName {
+    /// A row that is loaded by its key.
+    Key(Key),
+    /// The change of a wallet that an entry made.
+    Statement(UserId, u64),
+    /// A user's list of orders, at the entry that placed one.
+    Listed(UserId, u64),
+    /// The pending orders of a user lane.
+    Open(u16, OrderId),
+    /// How far a lane says it is.
+    Watermark,
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(Key::User(id)) => write!(f, "user {id}"),
+            Self::Key(Key::Product(id)) => write!(f, "product {id}"),
+            Self::Key(Key::Order(id)) => write!(f, "order {id}"),
+            Self::Key(Key::Outcome(id)) => write!(f, "outcome of command {id}"),
+            Self::Key(Key::Hold(id, lane)) => write!(f, "hold of order {id} in products/{lane}"),
+            Self::Statement(user, sequence) => write!(f, "change {sequence} of wallet {user}"),
+            Self::Listed(user, placed) => write!(f, "order {placed} in the list of user {user}"),
+            Self::Open(lane, id) => write!(f, "order {id} among the pending of users/{lane}"),
+            Self::Watermark => write!(f, "watermark"),
+        }
+    }
+}
+
+/// Where in the log or the store something was found; what does not apply is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
+    /// What of the store.
+    pub(crate) row: Option<RowName>,
     /// First position of the segment: its file's name.
     pub(crate) segment: Option<u64>,
     /// Position of the frame.
@@ -129,6 +172,7 @@ pub(crate) fn segment_name(first: u64) -> String {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
+            self.row.map(|row| row.to_string()),
             self.lane.map(|lane| lane.to_string()),
             self.step.map(|number| format!("step {number}")),
             self.sequence.map(|sequence| format!("entry {sequence}")),
@@ -162,6 +206,7 @@ struct Shown<'a> {
     about: &'a str,
     expected: &'a str,
     found: &'a str,
+    row: Option<String>,
     lane: Option<String>,
     step: Option<u64>,
     entry: Option<u64>,
@@ -176,6 +221,7 @@ impl Serialize for Finding {
             about: &self.about,
             expected: &self.expected,
             found: &self.found,
+            row: self.place.row.map(|row| row.to_string()),
             lane: self.place.lane.map(|lane| lane.to_string()),
             step: self.place.step,
             entry: self.place.sequence,
@@ -216,6 +262,12 @@ impl Findings {
             let invariant = finding.invariant;
             self.add(|| finding, invariant);
         }
+    }
+
+    /// Notes findings that are not told.
+    pub(super) fn add_untold(&mut self, count: u64, invariant: Invariant) {
+        let all = &mut self.counts[invariant as usize];
+        *all = all.saturating_add(count);
     }
 
     /// Notes a divergence.
@@ -289,7 +341,7 @@ impl Desk<'_> {
     }
 }
 
-fn shortened(value: &dyn fmt::Display) -> String {
+pub(super) fn shortened(value: &dyn fmt::Display) -> String {
     let text = value.to_string();
     match text.char_indices().nth(VALUE_CHARS_MAX) {
         Some((end, _)) => format!("{}...", &text[..end]),

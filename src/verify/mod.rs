@@ -10,14 +10,20 @@
 //!   segments -> frames -> records
 //!     first pass:  inputs, journal, accounts, outcomes, orders, holds, carts, sales, fold
 //!     second pass: fold again, by reading rows back: the same state hash
+//!                  and the store's rows against it, each at its own entry
 //! ```
 //!
+//! Beside a running shop both passes read what its frames prove to be durable, and the shop tells
+//! its rows itself. What was read is a prefix of one file, in which every cause lies before its
+//! effect: a cut through all lanes at which sums, holds and messages must fit.
+//!
 //! **Invariants, as absences**
-//! - Nothing is written, and no directory is read that a shop is running on.
+//! - Nothing is written, neither in the log nor in the store.
 //! - There is no check that believes a balance, a status or a hash because the journal says so.
 //! - There is no record that is left out: every one is decided, derived, or named as a fault.
 //! - No record is kept that an entry is about: what is in flight, and what the entries came to, is
 //!   all there is.
+//! - There is no row that is compared with another moment than its own.
 
 mod accounts;
 mod audit;
@@ -32,10 +38,12 @@ mod findings;
 mod fold;
 mod frames;
 mod holds;
+mod horizon;
 mod inputs;
 mod journal;
 mod lanes;
 mod limits;
+mod locate;
 mod order;
 mod orders;
 mod outcomes;
@@ -47,9 +55,12 @@ mod refunds;
 mod refusals;
 mod report;
 mod rest;
+mod rows;
 mod segments;
+mod settings;
 mod state;
 mod tops;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -59,16 +70,18 @@ pub(crate) use report::Report;
 
 use audit::Audit;
 use findings::{Desk, Findings, Invariant, Place};
-use frames::Walk;
+use horizon::{Closing, Horizon, Patience};
 use jupan_schemas::OrderStatus;
 use refold::{Hashes, Refolded};
-use report::{Facts, MoneyFacts, UnitFacts};
+use report::{Facts, MoneyFacts, Speed, UnitFacts};
+use rows::Rows;
 use segments::{Corruption, Directory};
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
+use walk::{Advance, Walk, Walker};
 
 /// How often the progress is told while only the second pass is left.
 const REPORT_EVERY: Duration = Duration::from_millis(10);
@@ -91,11 +104,48 @@ pub(crate) enum Failure {
         /// What is missing.
         path: PathBuf,
     },
-    /// A shop runs on the directory.
-    #[error("the shop is running: stop it first ({path} is locked)", path = path.display())]
-    Running {
-        /// The lock.
-        path: PathBuf,
+    /// A shop runs on the directory and does not answer.
+    #[error(
+        "{data} is locked: a shop is running, and does not answer at verify.sock there",
+        data = data.display()
+    )]
+    Silent {
+        /// The data directory.
+        data: PathBuf,
+        /// Why there is no answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A running shop says that it cannot tell its rows.
+    #[error("the running shop cannot tell its rows: {said}")]
+    Unhelpful {
+        /// What it says.
+        said: String,
+    },
+    /// The shop has ended, and another start of it is running.
+    #[error("the shop was started again meanwhile: verify it once more")]
+    Restarted,
+    /// The log should go on and does not.
+    #[error("the running shop's log does not go on at position {position}")]
+    Stuck {
+        /// Where.
+        position: u64,
+    },
+    /// The shop's rows do not come to disk.
+    #[error("the running shop does not bring its rows to disk")]
+    Unsaved,
+    /// Rows change faster than the journal is read.
+    #[error("more than {rows} rows have changed while they were told: stop the shop first")]
+    TooMany {
+        /// The limit.
+        rows: usize,
+    },
+    /// The store's files cannot be looked at.
+    #[error("the store cannot be looked at")]
+    Store {
+        /// Why.
+        #[source]
+        source: jupan_store::embedded::OpenError,
     },
     /// A file cannot be read.
     #[error("{path} cannot be read", path = path.display())]
@@ -131,13 +181,14 @@ impl Failure {
     }
 }
 
-/// Proves the invariants of a data directory, without telling how far it is.
+/// Proves the invariants of a data directory whose shop has ended well, without telling how far it
+/// is.
 ///
 /// # Errors
 /// [`Failure`] where nothing can be proved.
 pub(crate) fn of(data: &Path) -> Result<Report, Failure> {
     let overdue_slack_ms = command::OVERDUE_SLACK_MS;
-    let options = Options { data: data.to_owned(), json: false, overdue_slack_ms };
+    let options = Options { data: data.to_owned(), json: false, overdue_slack_ms, drained: true };
     run(&options, &mut |_| {})
 }
 
@@ -146,10 +197,14 @@ pub(crate) fn of(data: &Path) -> Result<Report, Failure> {
 /// # Errors
 /// [`Failure`] where nothing can be proved.
 pub(crate) fn run(options: &Options, report: &mut dyn FnMut(Progress)) -> Result<Report, Failure> {
+    let began = Instant::now();
     let directory = Directory::open(&options.data)?;
     let mut audit = Audit::new(directory.lanes);
-    let (walk, again) = read_twice(&directory, &mut audit, report)?;
-    let corruption = walk.corruption.as_ref().or(directory.corruption.as_ref());
+    let was_drained = options.drained && !directory.is_running();
+    let rows = look_for_rows(&directory, was_drained, &mut audit.findings)?;
+    let (walk, again) = read_twice(&directory, rows, was_drained, &mut audit, report)?;
+    let corruption = walk.corruption.as_ref().or(again.corruption.as_ref());
+    let corruption = corruption.or(directory.corruption.as_ref());
     if let Some(corruption) = corruption {
         damaged(corruption, &mut audit.findings);
     }
@@ -158,43 +213,100 @@ pub(crate) fn run(options: &Options, report: &mut dyn FnMut(Progress)) -> Result
         at_rest(&mut audit, options.overdue_slack_ms);
     }
     let mut facts = facts(&directory, &walk, &audit);
+    facts.store = again.store;
     let first = first_fold(&mut audit);
     let mut findings = audit.findings;
     facts.state_hash = refold::compare(&first, again, &mut findings);
-    Ok(Report { facts, findings, is_complete })
+    let speed = Speed::new(facts.entries, began.elapsed());
+    Ok(Report { facts, findings, is_complete, speed })
+}
+
+/// Where the store's rows come from, if there are any.
+fn look_for_rows(
+    directory: &Directory,
+    was_drained: bool,
+    findings: &mut Findings,
+) -> Result<Option<Box<dyn rows::Source>>, Failure> {
+    if directory.lanes == 0 {
+        return Ok(None);
+    }
+    let rows = match directory.is_running() {
+        true => rows::running(&directory.path)?,
+        false => rows::at_rest(&directory.path)?,
+    };
+    let mut desk = Desk { findings, place: Place::default() };
+    match rows {
+        Rows::From(source) => return Ok(Some(source)),
+        Rows::Broken(cause) => desk.fault(Invariant::Rows, "store", "readable tables", cause),
+        Rows::None(why) if was_drained => {
+            desk.fault(Invariant::Reads, "store after a drain", "all rows", why);
+        }
+        Rows::None(_) => {}
+    }
+    Ok(None)
 }
 
 /// Both passes, side by side: the second shares nothing with the first but the files.
 fn read_twice(
     directory: &Directory,
+    rows: Option<Box<dyn rows::Source>>,
+    was_drained: bool,
     audit: &mut Audit,
     report: &mut dyn FnMut(Progress),
 ) -> Result<(Walk, Refolded), Failure> {
-    let bytes_total = directory.bytes().saturating_mul(2);
     let bytes_again = AtomicU64::new(0);
+    let horizon = Horizon::new(directory.is_running());
     std::thread::scope(|scope| {
-        let second = scope.spawn(|| refold::run(directory, &bytes_again));
+        let second = scope.spawn(|| {
+            let _closing = Closing(&horizon);
+            refold::run(directory, rows, was_drained, &horizon, &bytes_again)
+        });
         let mut tell = |bytes: u64| {
             let bytes_done = bytes + bytes_again.load(Ordering::Relaxed);
+            // A running shop's log grows meanwhile.
+            let bytes_total = directory.bytes().saturating_mul(2).max(bytes_done);
             report(Progress { bytes_done, bytes_total });
         };
-        let walk = frames::walk(&directory.segments, &mut |frame, bytes| {
-            audit.frame(frame);
-            tell(bytes);
-        });
+        let walk = first_pass(directory, audit, &horizon, &mut tell);
         while !second.is_finished() {
             // tidy: allow(sleep) only the progress bar waits here
             std::thread::sleep(REPORT_EVERY);
-            tell(bytes_total / 2);
+            tell(directory.bytes());
         }
         let again = second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok((walk?, again?))
     })
 }
 
+fn first_pass(
+    directory: &Directory,
+    audit: &mut Audit,
+    horizon: &Horizon,
+    tell: &mut dyn FnMut(u64),
+) -> Result<Walk, Failure> {
+    let mut walker = Walker::new(directory);
+    let mut patience = Patience::default();
+    while let Some(limit) = horizon.beyond(walker.walk.end) {
+        walker.prove(limit);
+        match walker.advance()? {
+            Advance::Frame => patience.renew(),
+            Advance::Pause => {
+                patience.wait(&mut walker)?;
+                continue;
+            }
+            Advance::Over => break,
+        }
+        if let Some(frame) = walker.frame() {
+            audit.frame(&frame);
+        }
+        tell(walker.walk.end);
+    }
+    Ok(walker.walk)
+}
+
 fn damaged(corruption: &Corruption, findings: &mut Findings) {
     let Corruption { segment, position, about, expected, found } = corruption;
-    let place = Place { segment: Some(*segment), position: Some(*position), ..Place::default() };
+    let place = Place { segment: *segment, position: *position, ..Place::default() };
     Desk { findings, place }.fault(Invariant::Log, about, expected, found);
 }
 

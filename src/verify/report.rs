@@ -1,12 +1,16 @@
 //! What `jupan verify` says: facts about the shop, and for each invariant that it holds, or where
 //! it first does not.
 
-use super::findings::{Finding, Findings, Invariant};
+use super::{
+    findings::{Finding, Findings, Invariant},
+    rows::StoreFacts,
+};
 use jupan_schemas::{Micros, TopProduct};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
     io::{self, Write},
+    time::Duration,
 };
 
 /// What the log holds, as far as it could be read.
@@ -51,6 +55,8 @@ pub(crate) struct Facts {
     pub(crate) top: Vec<TopProduct>,
     /// Where that window ends.
     pub(crate) top_window_to: Option<Micros>,
+    /// What of the store was compared; absent where there was none.
+    pub(crate) store: Option<StoreFacts>,
     /// Hash over the rows of all lanes; absent where a lane could not be folded.
     pub(crate) state_hash: Option<String>,
 }
@@ -79,6 +85,27 @@ pub(crate) struct UnitFacts {
     pub(crate) returned: i128,
 }
 
+/// How fast it went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Speed {
+    /// From the first byte to the last check.
+    pub(crate) took_ms: u64,
+    /// Entries of all lanes, each of which is folded twice and checked.
+    pub(crate) entries_per_second: u64,
+}
+
+impl Speed {
+    pub(super) fn new(entries: u64, took: Duration) -> Self {
+        let took_us = took.as_micros().max(1);
+        let entries_per_second = u128::from(entries) * 1_000_000 / took_us;
+        Self {
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            entries_per_second: u64::try_from(entries_per_second).unwrap_or(u64::MAX),
+        }
+    }
+}
+
 /// The result of a verification.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -86,6 +113,7 @@ pub(crate) struct Report {
     pub(crate) findings: Findings,
     /// Whether the log could be read to its end; what is at rest is only checked then.
     pub(crate) is_complete: bool,
+    pub(crate) speed: Speed,
 }
 
 /// One invariant in JSON.
@@ -106,6 +134,7 @@ struct Document<'a> {
     ok: bool,
     complete: bool,
     facts: &'a Facts,
+    speed: Speed,
     invariants: Vec<Judged<'a>>,
 }
 
@@ -140,6 +169,7 @@ impl Report {
             ok: self.is_ok(),
             complete: self.is_complete,
             facts: &self.facts,
+            speed: self.speed,
             invariants: judged.collect(),
         };
         serde_json::to_writer(&mut *out, &document)?;
@@ -148,6 +178,8 @@ impl Report {
 
     fn print_text(&self, out: &mut dyn Write) -> io::Result<()> {
         self.facts.print(out)?;
+        let Speed { took_ms, entries_per_second } = self.speed;
+        writeln!(out, "speed      {entries_per_second} entries/s, {took_ms} ms")?;
         for invariant in Invariant::ALL {
             let count = self.findings.count(invariant);
             let number = invariant.number().map_or_else(|| "log".to_owned(), |n| n.to_string());
@@ -213,6 +245,12 @@ impl Facts {
         writeln!(out, "lists      {} published lists of best sellers", self.top_lists)?;
         for TopProduct { rank, product_id, units, amount } in &self.top {
             writeln!(out, "top {rank:<6} product {product_id}: {units} units for {amount}")?;
+        }
+        match self.store {
+            Some(StoreFacts { source, rows, behind }) => {
+                writeln!(out, "store      {rows} rows of {source}, {behind} entries behind")?;
+            }
+            None => writeln!(out, "store      none that could be compared")?,
         }
         if let Some(hash) = &self.state_hash {
             writeln!(out, "state      {hash}")?;

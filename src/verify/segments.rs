@@ -8,12 +8,10 @@
 //! ```
 //! A position counts the bytes of all frames of all segments; headers do not count.
 
-use super::{Failure, findings::segment_name};
-use serde::Deserialize;
+use super::{Failure, findings::segment_name, settings};
 use std::{
     fs::{File, TryLockError},
     io::Read,
-    num::NonZeroU16,
     path::{Path, PathBuf},
 };
 
@@ -40,10 +38,10 @@ pub(super) struct Segment {
 /// A fault of the carrier: what follows it cannot be trusted, so reading ends there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Corruption {
-    /// First position of the segment.
-    pub(super) segment: u64,
+    /// First position of the segment, if it is about one.
+    pub(super) segment: Option<u64>,
     /// Where in the log.
-    pub(super) position: u64,
+    pub(super) position: Option<u64>,
     /// What is broken.
     pub(super) about: String,
     /// What should stand there.
@@ -52,58 +50,57 @@ pub(super) struct Corruption {
     pub(super) found: String,
 }
 
-/// An opened data directory. While it is held, no shop starts on it.
+/// An opened data directory.
 pub(super) struct Directory {
+    /// Where it lies.
+    pub(super) path: PathBuf,
     /// Lanes of each role.
     pub(super) lanes: u16,
-    /// By rising first position.
+    /// By rising first position, as they were when it was opened.
     pub(super) segments: Vec<Segment>,
-    /// A segment whose header cannot be read: it and what follows it is left out.
+    /// What cannot be read: it and what follows it is left out.
     pub(super) corruption: Option<Corruption>,
-    _lock: File,
-}
-
-/// `jupan.json`.
-#[derive(Deserialize)]
-struct Settings {
-    format: u32,
-    lanes: NonZeroU16,
+    /// While this is held, no shop starts here. Without it one is running.
+    lock: Option<File>,
 }
 
 impl Directory {
-    /// Opens a directory for reading, unless a shop runs on it.
+    /// Opens a directory for reading.
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let settings = read_settings(&path.join("jupan.json"))?;
+        let lanes = settings::lanes(&path.join("jupan.json"))?;
         let lock = lock(&path.join("LOCK"))?;
-        let (segments, corruption) = list(&path.join("log"))?;
-        Ok(Self { lanes: settings.lanes.get(), segments, corruption, _lock: lock })
+        let (lanes, segments, corruption) = match lanes {
+            Ok(lanes) => {
+                let (segments, corruption) = list(&path.join("log"))?;
+                (lanes, segments, corruption)
+            }
+            Err(corruption) => (0, Vec::new(), Some(corruption)),
+        };
+        Ok(Self { path: path.to_owned(), lanes, segments, corruption, lock })
     }
 
-    /// What there is to read.
+    /// Whether a shop writes here meanwhile.
+    pub(super) fn is_running(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    /// The segments as they are by now.
+    pub(super) fn list_again(&self) -> Result<Vec<Segment>, Failure> {
+        Ok(list(&self.path.join("log"))?.0)
+    }
+
+    /// What there was to read when it was opened.
     pub(super) fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.file_bytes).sum()
     }
 }
 
-fn read_settings(path: &Path) -> Result<Settings, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => Failure::NoShop { path: path.to_owned() },
-        _ => Failure::read(path, source),
-    })?;
-    let settings: Settings = serde_json::from_str(&text)
-        .map_err(|source| Failure::Settings { path: path.to_owned(), source })?;
-    if settings.format != FORMAT {
-        return Err(Failure::Format { path: path.to_owned(), found: settings.format });
-    }
-    Ok(settings)
-}
-
 /// A running shop holds this lock alone; any number of readers share it.
-fn lock(path: &Path) -> Result<File, Failure> {
+fn lock(path: &Path) -> Result<Option<File>, Failure> {
     let file = File::open(path).map_err(|source| Failure::read(path, source))?;
     match file.try_lock_shared() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Failure::Running { path: path.to_owned() }),
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(source)) => Err(Failure::read(path, source)),
     }
 }
@@ -166,7 +163,8 @@ fn open_segment(first: u64, path: &Path) -> Result<Result<Segment, Corruption>, 
 }
 
 fn broken(first: u64, about: &str, expected: String, found: String) -> Corruption {
-    Corruption { segment: first, position: first, about: about.to_owned(), expected, found }
+    let (segment, position) = (Some(first), Some(first));
+    Corruption { segment, position, about: about.to_owned(), expected, found }
 }
 
 /// Number and first position, or what is wrong with the header.

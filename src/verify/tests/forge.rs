@@ -57,7 +57,8 @@ pub(crate) fn verify(shop: &Shop) -> Report {
 }
 
 pub(crate) fn options(dir: &TempDir) -> Options {
-    Options { data: dir.path().to_owned(), json: false, overdue_slack_ms: 60_000 }
+    let data = dir.path().to_owned();
+    Options { data, json: false, overdue_slack_ms: 60_000, drained: false }
 }
 
 pub(crate) fn verify_directory(dir: &TempDir) -> Report {

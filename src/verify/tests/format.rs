@@ -209,12 +209,12 @@ fn a_payload_that_is_no_records_is_found() {
 }
 
 #[test]
-fn a_running_shop_is_left_alone() {
+fn a_locked_directory_whose_shop_is_silent_is_left_alone() {
     let dir = temporary(1);
     let lock = File::open(dir.path().join("LOCK")).expect("the lock");
     lock.try_lock().expect("nobody else has it");
     let refused = run(&options(&dir), &mut |_| {});
-    assert!(matches!(refused, Err(Failure::Running { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Failure::Silent { .. })), "{refused:?}");
     drop(lock);
     assert!(run(&options(&dir), &mut |_| {}).is_ok());
 }
