@@ -20,7 +20,7 @@ pub(super) const QUESTION_BYTES_MAX: usize = 64 << 10;
 /// Longest answer: a portion of rows, each of which may have hundreds of lines.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The system takes no longer path for a socket.
 const PATH_BYTES_MAX: usize = 100;
 

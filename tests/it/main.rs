@@ -15,6 +15,7 @@ mod idempotency;
 mod keys;
 mod kills;
 mod lanes;
+mod live;
 mod money;
 mod products;
 mod receipts;

@@ -301,16 +301,33 @@ pub(crate) fn order_body(user: u64, items: &[(u64, i64)]) -> Value {
     json!({"userId": user, "items": items})
 }
 
-/// Runs `jupan verify` on a directory whose shop has ended; panics with its report unless it is green.
+/// Runs `jupan verify` on a directory, whether its shop runs or not; panics with its report unless
+/// it is green.
 pub(crate) fn verify(data: &Path) -> Value {
+    let (code, report) = verify_by(data, &[]);
+    assert_eq!(code, Some(0), "{report:#}");
+    report
+}
+
+/// The same on a directory whose shop has drained: its store must have everything.
+pub(crate) fn verify_drained(data: &Path) -> Value {
+    let (code, report) = verify_by(data, &["--drained"]);
+    assert_eq!(code, Some(0), "{report:#}");
+    report
+}
+
+/// The exit code of `jupan verify`, and its report.
+pub(crate) fn verify_by(data: &Path, args: &[&str]) -> (Option<i32>, Value) {
     let output = Command::new(binary())
         .args(["verify", "--json", "--data"])
         .arg(data)
+        .args(args)
         .output()
         .expect("verify runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "verify: {}\n{text}\n{errors}", output.status);
     let last = text.lines().last().unwrap_or_default();
-    serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}"))
+    let report = serde_json::from_str(last);
+    let report = report.unwrap_or_else(|error| panic!("{error}: {text}\n{errors}"));
+    (output.status.code(), report)
 }
