@@ -77,8 +77,14 @@ fn rate(count: u64, elapsed: Duration) -> u64 {
     u64::try_from(u128::from(count) * 1_000 / millis).unwrap_or(u64::MAX)
 }
 
+/// What shows a seed's fault again.
+fn again(seed: u64, options: &Options) -> String {
+    format!("jupan simulate --seed {seed} --seeds 1 --commands {}", options.commands)
+}
+
 fn report(options: &Options, summary: &Summary, elapsed: Duration) {
     let (seeds, commands) = (rate(summary.seeds, elapsed), rate(summary.commands, elapsed));
+    let hash: String = summary.hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     if options.json {
         let violation = |(seed, found): &(u64, jupan_sim::Violation)| {
             serde_json::json!({
@@ -88,8 +94,11 @@ fn report(options: &Options, summary: &Summary, elapsed: Duration) {
                 "lane": found.lane.map(|lane| lane.to_string()),
                 "entry": found.sequence,
                 "what": found.what,
+                "again": again(*seed, options),
             })
         };
+        let codes = summary.codes.iter().map(|(code, count)| (code.as_str(), *count));
+        let codes: std::collections::BTreeMap<_, _> = codes.collect();
         let violations: Vec<_> = summary.violations.iter().map(violation).collect();
         let result = serde_json::json!({
             "seeds": summary.seeds,
@@ -97,6 +106,8 @@ fn report(options: &Options, summary: &Summary, elapsed: Duration) {
             "commands": summary.commands,
             "entries": summary.entries,
             "faults": summary.faults,
+            "codes": codes,
+            "hash": hash,
             "seedsPerSecond": seeds,
             "commandsPerSecond": commands,
             "violations": violations,
@@ -106,12 +117,13 @@ fn report(options: &Options, summary: &Summary, elapsed: Duration) {
     }
     for (seed, found) in &summary.violations {
         println!("seed {seed}: {found}");
-        println!("  again: jupan simulate --seed {seed} --seeds 1 --commands {}", options.commands);
+        println!("  again: {}", again(*seed, options));
     }
-    let Summary { seeds: run, repeated, commands: all, entries, faults, violations, .. } = summary;
+    let Summary { seeds: run, repeated, commands: all, entries, violations, .. } = summary;
+    let faults: u64 = summary.faults.values().sum();
     println!(
         "{run} seeds ({repeated} of them twice), {all} commands, {entries} entries, {faults} \
-         faults: {} violations; {seeds} seeds/s, {commands} commands/s",
+         faults: {} violations; {seeds} seeds/s, {commands} commands/s; hash {hash}",
         violations.len()
     );
 }

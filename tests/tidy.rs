@@ -330,7 +330,14 @@ const SEES: [(&str, &[&str]); 8] = [
     ("jupan-ingest-api", &["jupan-analytics", "jupan-log", "jupan-schemas", "jupan-store"]),
     (
         "jupan-sim",
-        &["jupan-ledger", "jupan-log", "jupan-processors", "jupan-schemas", "jupan-store"],
+        &[
+            "jupan-analytics",
+            "jupan-ledger",
+            "jupan-log",
+            "jupan-processors",
+            "jupan-schemas",
+            "jupan-store",
+        ],
     ),
 ];
 

@@ -6,7 +6,7 @@ use crate::{
     limits::{self, AHEAD_MICROS_MAX, IDLE_WAIT},
     publish::Publisher,
     state::{Keeper, Picture},
-    view::{Counted, Shared},
+    view::{Counted, Shared, View},
 };
 use jupan_log::{Batch, LogRecord, ReadError, ReadLimit};
 use jupan_schemas::{Codec, Sale, TopProducts, TopicId, topics};
@@ -17,7 +17,7 @@ use std::{
 
 /// Why an analyzer stopped by itself.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The log cannot be read.
     #[error("the sales cannot be read")]
     Read(#[source] ReadError),
@@ -40,10 +40,11 @@ pub(crate) enum Failure {
     Panicked,
 }
 
-/// All that the thread owns.
-pub(crate) struct Feed {
+/// Reads, counts, saves and publishes, when it is told to: by [`crate::Analyzer`] on a thread of its
+/// own, or turn by turn.
+pub struct Feed {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) keeper: Option<Keeper>,
+    keeper: Option<Keeper>,
     codec: Codec,
     publisher: Publisher,
     published_limit: u32,
@@ -72,11 +73,15 @@ impl Feed {
         }
     }
 
+    /// For questions; outlives the feed, and then stays as it is.
+    pub fn view(&self) -> View {
+        View::of(&self.shared)
+    }
+
     /// Reads until it is told to stop; then publishes and saves once more.
     pub(crate) fn run(mut self) -> Result<(), Failure> {
         while !self.shared.stop.load(Ordering::Acquire) {
-            self.keep_time();
-            let has_read = self.read_round()?;
+            let has_read = self.turn()?;
             if is_due(self.published_at, self.publish_interval) {
                 self.publish();
             }
@@ -91,7 +96,16 @@ impl Feed {
         self.save()
     }
 
-    /// One read of every partition; says whether any had something.
+    /// Moves windows on to the present time, reads each partition once and counts what is there;
+    /// says whether there was anything.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub fn turn(&mut self) -> Result<bool, Failure> {
+        self.keep_time();
+        self.read_round()
+    }
+
     fn read_round(&mut self) -> Result<bool, Failure> {
         let (records_max, bytes_max) = (limits::READ_RECORDS_MAX, limits::READ_BYTES_MAX);
         let limit = ReadLimit { records_max, bytes_max };
@@ -167,7 +181,8 @@ impl Feed {
         counted.history.advance(now);
     }
 
-    fn publish(&mut self) {
+    /// Publishes the present list, if it says something new.
+    pub fn publish(&mut self) {
         if let Some(top) = self.present_list() {
             self.publisher.offer(&*self.shared.log, &mut self.codec, top);
             self.published_at = Some(Instant::now());
@@ -191,7 +206,11 @@ impl Feed {
         }
     }
 
-    fn save(&mut self) -> Result<(), Failure> {
+    /// Saves counts and positions together, if they have changed.
+    ///
+    /// # Errors
+    /// [`Failure::Save`]: the state that is saved is the one before, or this one.
+    pub fn save(&mut self) -> Result<(), Failure> {
         self.saved_at = Some(Instant::now());
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
         let picture = {

@@ -1,4 +1,4 @@
-//! The state's directory: whole files that are written once, synced, and never changed.
+//! Where the state lies: whole files that are written once, synced, and never changed.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -6,10 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The one file that is replaced, atomically: it names all others.
-const MANIFEST: &str = "manifest";
-/// Its successor, until it is complete.
-const MANIFEST_NEXT: &str = "manifest.next";
 /// Held while the directory is in use.
 const LOCK: &str = "lock";
 
@@ -24,6 +20,40 @@ pub struct FileError {
     /// What the system says.
     #[source]
     pub source: io::Error,
+}
+
+/// The files of a state: [`Directory`] on disk, others in simulations.
+pub trait Files: Send {
+    /// A file's bytes; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, FileError>;
+
+    /// Writes a file under a name that is not in use, and syncs its bytes. Its name lasts once
+    /// [`Files::sync`] has been called.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FileError>;
+
+    /// Gives a file another name, of which it takes the place at one blow.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    fn rename(&self, from: &str, to: &str) -> Result<(), FileError>;
+
+    /// Makes the names last.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    fn sync(&self) -> Result<(), FileError>;
+
+    /// Removes every file that is not to be kept.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    fn remove_others(&self, keep: &dyn Fn(&str) -> bool) -> Result<(), FileError>;
 }
 
 /// A directory that one analyzer owns.
@@ -55,14 +85,10 @@ impl Directory {
             Err(TryLockError::Error(source)) => Err(failed("lock", &name)(source)),
         }
     }
+}
 
-    /// The manifest's bytes; `None` where there is none yet.
-    pub(crate) fn read_manifest(&self) -> Result<Option<Vec<u8>>, FileError> {
-        self.read(MANIFEST)
-    }
-
-    /// A file's bytes; `None` where there is none.
-    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, FileError> {
+impl Files for Directory {
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, FileError> {
         let path = self.path.join(name);
         match fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -71,40 +97,28 @@ impl Directory {
         }
     }
 
-    /// Writes a file under a name that no manifest knows yet, and syncs its bytes. Its name lasts
-    /// once [`Directory::sync`] has been called.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
         let path = self.path.join(name);
         let mut file = File::create(&path).map_err(failed("create", &path))?;
         file.write_all(bytes).map_err(failed("write", &path))?;
         file.sync_all().map_err(failed("sync", &path))
     }
 
-    /// Writes the next manifest beside the present one.
-    pub(crate) fn write_next_manifest(&self, bytes: &[u8]) -> Result<(), FileError> {
-        self.write(MANIFEST_NEXT, bytes)
+    fn rename(&self, from: &str, to: &str) -> Result<(), FileError> {
+        let to = self.path.join(to);
+        fs::rename(self.path.join(from), &to).map_err(failed("replace", &to))
     }
 
-    /// From here on the next manifest is the one that counts.
-    pub(crate) fn switch_manifest(&self) -> Result<(), FileError> {
-        let (from, to) = (self.path.join(MANIFEST_NEXT), self.path.join(MANIFEST));
-        fs::rename(from, &to).map_err(failed("replace", &to))?;
-        self.sync()
-    }
-
-    /// Makes the names in the directory last.
-    pub(crate) fn sync(&self) -> Result<(), FileError> {
+    fn sync(&self) -> Result<(), FileError> {
         sync_directory(&self.path)
     }
 
-    /// Removes every file that is neither the manifest nor one to keep: predecessors, and what a
-    /// kill left behind.
-    pub(crate) fn remove_others(&self, keep: impl Fn(&str) -> bool) -> Result<(), FileError> {
+    fn remove_others(&self, keep: &dyn Fn(&str) -> bool) -> Result<(), FileError> {
         let listing = fs::read_dir(&self.path).map_err(failed("list", &self.path))?;
         for entry in listing {
             let path = entry.map_err(failed("list", &self.path))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if name != MANIFEST && name != LOCK && !keep(name) {
+            if name != LOCK && !keep(name) {
                 fs::remove_file(&path).map_err(failed("remove", &path))?;
             }
         }

@@ -29,6 +29,7 @@ mod files;
 mod history;
 pub mod limits;
 mod minute;
+mod open;
 mod options;
 mod publish;
 mod query;
@@ -41,9 +42,11 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use files::FileError;
+pub use feed::{Failure, Feed};
+pub use files::{FileError, Files};
 pub use history::{Asked, History, Pending};
+pub use open::StartError;
 pub use options::{Clock, Options};
 pub use query::*;
 pub use totals::Overflow;
-pub use view::{Analyzer, StartError, Status, View};
+pub use view::{Analyzer, Status, View};

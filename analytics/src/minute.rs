@@ -1,6 +1,9 @@
 //! Full minutes since 1970: what buckets are numbered by and where windows begin and end.
 
-use jupan_schemas::Micros;
+use jupan_schemas::{
+    Micros,
+    planted::{Bug, is_planted},
+};
 
 /// Minutes of one day.
 pub(crate) const MINUTES_OF_DAY: i64 = 24 * 60;
@@ -20,7 +23,7 @@ impl Minute {
 
     /// A time rounded up to a full minute; one that is exactly on a minute stays.
     pub(crate) fn at_or_after(at: Micros) -> Self {
-        let on_the_minute = at.0.rem_euclid(Micros::MINUTE) == 0;
+        let on_the_minute = at.0.rem_euclid(Micros::MINUTE) == 0 && !is_planted(Bug::WindowEdge);
         if on_the_minute { Self::of(at) } else { Self::of(at).next() }
     }
 

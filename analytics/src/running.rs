@@ -8,7 +8,10 @@ use crate::{
     minute::Minute,
     totals::{Sums, Totals},
 };
-use jupan_schemas::{ProductId, TopProduct};
+use jupan_schemas::{
+    ProductId, TopProduct,
+    planted::{Bug, is_planted},
+};
 use std::{ops::Range, sync::Arc};
 
 /// The totals of the [`RUNNING_DAYS`] days before a minute.
@@ -43,7 +46,8 @@ impl Running {
                     self.best = None;
                     self.totals.add_all(bucket);
                 }
-                for bucket in buckets.minutes(old.start..new.start) {
+                let left = old.start.plus(i64::from(is_planted(Bug::MinuteStays)));
+                for bucket in buckets.minutes(left..new.start) {
                     self.best = None;
                     self.totals.subtract_all(bucket);
                 }

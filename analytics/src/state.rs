@@ -10,14 +10,22 @@
 use crate::{
     Clock, FileError, History,
     buckets::{Buckets, Day, SoldMinutes},
-    files::Directory,
+    files::Files,
     history::Facts,
     minute::{MINUTES_OF_DAY, Minute},
     totals::Sums,
 };
-use jupan_schemas::{Micros, Money, ProductId, Units};
+use jupan_schemas::{
+    Micros, Money, ProductId, Units,
+    planted::{Bug, is_planted},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, HashSet};
+
+/// The one file that is replaced, atomically: it names all others.
+const MANIFEST: &str = "manifest";
+/// Its successor, until it is complete.
+const MANIFEST_NEXT: &str = "manifest.next";
 
 /// Version of both files' bodies: rises with any change of [`Manifest`] or [`DayFile`].
 const FORMAT: u8 = 1;
@@ -114,18 +122,17 @@ impl Picture {
     }
 }
 
-/// Saves pictures into a directory, and loads the last one.
-#[derive(Debug)]
+/// Saves pictures into files, and loads the last one.
 pub(crate) struct Keeper {
-    directory: Directory,
+    files: Box<dyn Files>,
     next_file: u64,
     days: BTreeMap<i64, NamedDay>,
 }
 
 impl Keeper {
     /// Nothing is loaded yet.
-    pub(crate) fn new(directory: Directory) -> Self {
-        Self { directory, next_file: 0, days: BTreeMap::new() }
+    pub(crate) fn new(files: Box<dyn Files>) -> Self {
+        Self { files, next_file: 0, days: BTreeMap::new() }
     }
 
     /// The last saved state; `None` where there is none yet. After an error the keeper starts from
@@ -139,7 +146,7 @@ impl Keeper {
         sales_days: u32,
         partitions: usize,
     ) -> Result<Option<Saved>, Unusable> {
-        let Some(bytes) = self.directory.read_manifest()? else { return Ok(None) };
+        let Some(bytes) = self.files.read(MANIFEST)? else { return Ok(None) };
         let manifest: Manifest = unframe("manifest", &bytes)?;
         // File numbers go on, whatever becomes of the rest: a name is never used twice.
         self.next_file = manifest.next_file;
@@ -168,7 +175,7 @@ impl Keeper {
 
     fn load_day(&self, named: NamedDay) -> Result<Day, Unusable> {
         let name = named.name();
-        let Some(bytes) = self.directory.read(&name)? else {
+        let Some(bytes) = self.files.read(&name)? else {
             return Err(Unusable::Missing { name });
         };
         let file: DayFile = unframe(&name, &bytes)?;
@@ -184,8 +191,8 @@ impl Keeper {
     /// [`FileError`]
     pub(crate) fn save(&mut self, picture: Picture) -> Result<(), FileError> {
         let manifest = self.write_days(picture)?;
-        self.directory.write_next_manifest(&frame(&manifest))?;
-        self.directory.switch_manifest()?;
+        self.write_next_manifest(&frame(&manifest))?;
+        self.switch_manifest()?;
         self.remove_old()
     }
 
@@ -193,17 +200,28 @@ impl Keeper {
     fn write_days(&mut self, picture: Picture) -> Result<Manifest, FileError> {
         let Picture { mut manifest, changed, kept } = picture;
         self.days.retain(|day, _| kept.contains(day));
-        for (day, minutes) in changed {
+        for (day, minutes) in changed.into_iter().skip(usize::from(is_planted(Bug::DayUnsaved))) {
             let bytes = frame(&file_of(day, &minutes));
             let named = NamedDay { day, file: self.next_file, crc: checksum_of(&bytes) };
             self.next_file += 1;
-            self.directory.write(&named.name(), &bytes)?;
+            self.files.write(&named.name(), &bytes)?;
             self.days.insert(day, named);
         }
-        self.directory.sync()?;
+        self.files.sync()?;
         manifest.next_file = self.next_file;
         manifest.days = self.days.values().copied().collect();
         Ok(manifest)
+    }
+
+    /// The second step: it lies beside the present one.
+    fn write_next_manifest(&self, bytes: &[u8]) -> Result<(), FileError> {
+        self.files.write(MANIFEST_NEXT, bytes)
+    }
+
+    /// The third step: from here on the next manifest is the one that counts.
+    fn switch_manifest(&self) -> Result<(), FileError> {
+        self.files.rename(MANIFEST_NEXT, MANIFEST)?;
+        self.files.sync()
     }
 
     /// Starts from nothing: the next save names none of the files that were loaded.
@@ -211,10 +229,11 @@ impl Keeper {
         self.days.clear();
     }
 
-    /// The last step, and good at any time: what the manifest does not name goes.
+    /// The last step, and good at any time: what the manifest does not name goes, predecessors and
+    /// what a kill left behind.
     pub(crate) fn remove_old(&self) -> Result<(), FileError> {
         let named: HashSet<String> = self.days.values().map(|day| day.name()).collect();
-        self.directory.remove_others(|name| named.contains(name))
+        self.files.remove_others(&|name| name == MANIFEST || named.contains(name))
     }
 }
 

@@ -1,51 +1,22 @@
 //! The running analyzer, and what others see of it.
 
 use crate::{
-    FileError, History, LIMIT_MAX, Options, TopAnswer, TopError, TopQuery,
+    History, Options, StartError, TopAnswer, TopError, TopQuery,
     feed::{Failure, Feed},
-    files::Directory,
     history::Asked,
-    limits::{self, SALES_DAYS_MAX, SALES_DAYS_MIN},
-    state::{Keeper, Saved},
+    limits,
 };
-use jupan_log::{Log, ReadError};
+use jupan_log::Log;
 use jupan_schemas::{Micros, TopicId};
 use parking_lot::Mutex;
 use std::{
     io,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
 };
-
-/// An analyzer cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// `sales_days` is out of bounds.
-    #[error("sales can be kept for {SALES_DAYS_MIN} to {SALES_DAYS_MAX} days, not {days}")]
-    SalesDays {
-        /// What was asked for.
-        days: u32,
-    },
-    /// `published_limit` is out of bounds.
-    #[error("a published list has 1 to {LIMIT_MAX} ranks, not {limit}")]
-    PublishedLimit {
-        /// What was asked for.
-        limit: u32,
-    },
-    /// The state's directory cannot be used.
-    #[error("the state's directory cannot be used")]
-    State(#[source] FileError),
-    /// The log has no sales.
-    #[error("the log's sales cannot be looked at")]
-    Log(#[source] ReadError),
-    /// The thread cannot be started.
-    #[error("the analyzer's thread cannot be started")]
-    Thread(#[source] io::Error),
-}
 
 /// What has been counted, and up to where.
 pub(crate) struct Counted {
@@ -73,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) stop: AtomicBool,
     /// Windows that must be summed are summed one at a time, so that a crowd of them leaves the
     /// machine to the lanes.
-    summing: Mutex<()>,
+    pub(crate) summing: Mutex<()>,
 }
 
 /// Counts the sales of a log on a thread of its own, until it is stopped or dropped.
@@ -89,35 +60,15 @@ impl Analyzer {
     /// # Errors
     /// [`StartError`]
     pub fn start(log: Arc<dyn Log>, options: Options) -> Result<Self, StartError> {
-        let Options { sales_days, published_limit, .. } = options;
-        if !(SALES_DAYS_MIN..=SALES_DAYS_MAX).contains(&sales_days) {
-            return Err(StartError::SalesDays { days: sales_days });
-        }
-        if !(1..=LIMIT_MAX).contains(&published_limit) {
-            return Err(StartError::PublishedLimit { limit: published_limit });
-        }
-        let (keeper, counted) = match &options.data {
-            Some(data) => {
-                let (keeper, counted) = load(&*log, &options, data)?;
-                (Some(keeper), counted)
-            }
-            None => (None, nothing(&*log, &options)),
-        };
-        let shared = Arc::new(Shared {
-            log,
-            counted: Mutex::new(counted),
-            stop: AtomicBool::new(false),
-            summing: Mutex::new(()),
-        });
-        let feed = Feed::new(Arc::clone(&shared), keeper, options);
-        let failure = Arc::default();
+        let feed = Feed::open_directory(log, options)?;
+        let (shared, failure) = (Arc::clone(&feed.shared), Arc::default());
         let thread = spawn(feed, Arc::clone(&failure)).map_err(StartError::Thread)?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)), failure })
     }
 
     /// For questions, from any thread; outlives the analyzer, and then stays as it is.
     pub fn view(&self) -> View {
-        View { shared: Arc::clone(&self.shared) }
+        View::of(&self.shared)
     }
 
     /// Publishes and saves once more and ends the thread; takes as long as a save. Again does
@@ -159,54 +110,9 @@ fn spawn(feed: Feed, failure: Arc<Mutex<Option<Failure>>>) -> io::Result<JoinHan
 }
 
 /// An error with all that caused it.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-fn nothing(log: &dyn Log, options: &Options) -> Counted {
-    let history = History::new(options.clock, options.sales_days);
-    Counted::empty(&history, log.partitions())
-}
-
-/// What was saved, if it can be used and the log agrees with it.
-fn load(log: &dyn Log, options: &Options, path: &Path) -> Result<(Keeper, Counted), StartError> {
-    let mut keeper = Keeper::new(Directory::open(path).map_err(StartError::State)?);
-    let partitions = usize::from(log.partitions());
-    let loaded = match keeper.load(options.clock, options.sales_days, partitions) {
-        Ok(Some(saved)) if !is_behind(log, &saved.positions)? => Some(saved),
-        Ok(Some(_)) => {
-            tracing::warn!("the log ends before what was counted; counting again from its start");
-            keeper.forget();
-            None
-        }
-        Ok(None) => None,
-        Err(cause) => {
-            let cause = chain(&cause);
-            tracing::warn!(cause, "the saved state cannot be used; counting again from the log");
-            None
-        }
-    };
-    let counted = match loaded {
-        Some(Saved { history, positions, unreadable }) => {
-            tracing::info!(?positions, "counting on from what was saved");
-            keeper.remove_old().map_err(StartError::State)?;
-            Counted { history, positions, unreadable }
-        }
-        None => nothing(log, options),
-    };
-    Ok((keeper, counted))
-}
-
-/// Whether the log is not the one that was counted: it ends before the positions.
-fn is_behind(log: &dyn Log, positions: &[u64]) -> Result<bool, StartError> {
-    for (partition, position) in (0..).zip(positions) {
-        let bounds = log.bounds(TopicId::Sales, partition).map_err(StartError::Log)?;
-        if bounds.end < *position {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// How far an analyzer has come.
@@ -232,6 +138,10 @@ pub struct View {
 }
 
 impl View {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+
     /// The best sellers of a window. Blocks: call it from a blocking thread unless
     /// [`View::is_quick`].
     ///

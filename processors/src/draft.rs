@@ -6,8 +6,8 @@ use hashbrown::HashSet;
 use jupan_ledger::{Decision, Event};
 use jupan_log::{Commit, CommitRecord, Input, NewRecord};
 use jupan_schemas::{
-    Answer, Change, Codec, Entry, Envelope, Lane, Message, STEP_BYTES_MAX, Step, SystemBalance,
-    TopicId, WrongReceiver, partition_of,
+    Answer, Change, Codec, Entry, Envelope, Hash, Lane, Message, STEP_BYTES_MAX, Step,
+    SystemBalance, TopicId, WrongReceiver, partition_of,
     planted::{Bug, is_planted},
     rows::{Key, Row},
 };
@@ -182,14 +182,12 @@ impl Draft {
         if self.open.is_empty() {
             return;
         }
-        if is_planted(Bug::StatementLost) && self.steps.is_empty() && !self.statement.is_empty() {
-            self.statement.pop();
-        }
+        self.statement.retain(|_| !is_planted(Bug::StatementLost) || self.steps.is_empty());
         let step = Step {
             role: self.lane.role,
             lane: self.lane.index,
             number: head.step + 1,
-            previous: head.hash,
+            previous: if is_planted(Bug::ChainBroken) { Hash::ZERO } else { head.hash },
             epoch: head.epoch,
             positions: head.positions,
             peers: head.peers(),

@@ -105,9 +105,6 @@ impl Head {
     /// Notes a step as written.
     pub(crate) fn close_step(&mut self, record: &[u8]) {
         self.step += 1;
-        if is_planted(Bug::ChainSkips) && self.step.is_multiple_of(7) {
-            return;
-        }
         self.hash = Hash::of(record);
     }
 

@@ -216,14 +216,14 @@ impl<C: Wired> Worker<C> {
             decision,
         )?;
         trace_entry(self.lane, &entry);
-        if let Intake::Dead(letter) = intake {
+        if let Intake::Dead(letter) = intake
+            && !is_planted(Bug::DeadLetterLost)
+        {
             let topic = match source {
                 Source::Commands => TopicId::commands(self.lane.role),
                 Source::Inbox => TopicId::inbox(self.lane.role),
             };
-            if !is_planted(Bug::DeadLetterLost) {
-                draft.push_dead(topic, input, letter);
-            }
+            draft.push_dead(topic, input, letter);
         }
         self.head.consume(source, input.next);
         self.record(entry, bytes, draft)
@@ -326,8 +326,8 @@ impl<C: Wired> Worker<C> {
 
     /// Projects what became durable, and lets go of memory that the store has now.
     fn project_durable(&mut self) -> Result<usize, Stop> {
-        let is_hasty = is_planted(Bug::AnsweredBeforeSync);
-        let durable = if is_hasty { u64::MAX } else { self.log.durable() };
+        let durable =
+            if is_planted(Bug::AnsweredBeforeSync) { u64::MAX } else { self.log.durable() };
         let projected = self.projection.advance(durable, &mut self.codec, self.log.as_mut())?;
         if projected.entries > 0 {
             self.metrics.projected(projected, self.projection.entries());

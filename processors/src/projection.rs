@@ -115,10 +115,17 @@ fn project(
     codec: &mut Codec,
     log: &mut dyn LaneLog,
 ) -> Result<(), StoreError> {
-    let mut rows = rows;
-    if !rows.is_empty() && !is_planted(Bug::OutcomeBeforeRow) {
-        store.apply(lane, std::mem::take(&mut rows))?;
+    if is_planted(Bug::OutcomeBeforeRow) {
+        tell(answers, codec, log);
     }
+    if !rows.is_empty() {
+        store.apply(lane, rows)?;
+    }
+    tell(answers, codec, log);
+    Ok(())
+}
+
+fn tell(answers: &[Answer], codec: &mut Codec, log: &mut dyn LaneLog) {
     for answer in answers {
         let result = CommandResult {
             command_id: answer.command_id,
@@ -130,8 +137,4 @@ fn project(
         };
         log.answer(answer.asker.reply_to, codec.to_bytes(&result).into());
     }
-    if is_planted(Bug::OutcomeBeforeRow) {
-        store.apply(lane, rows)?;
-    }
-    Ok(())
 }

@@ -43,15 +43,12 @@ impl<C: Wired> Worker<C> {
         };
         worker.fold_journal(parts.store.watermark(lane)?)?;
         for (order, deadline) in parts.store.open_orders(lane)? {
-            if !is_planted(Bug::HoldOutlivesDeadline) {
-                worker.timers.set(order, Some(deadline));
-            }
+            let deadline = Some(deadline).filter(|_| !is_planted(Bug::HoldOutlivesDeadline));
+            worker.timers.set(order, deadline);
         }
         let mut positions = worker.head.positions;
         positions.commands += u64::from(is_planted(Bug::OffsetSkipped));
-        if is_planted(Bug::OffsetRepeated) {
-            positions.commands = positions.commands.saturating_sub(1);
-        }
+        positions.commands -= u64::from(is_planted(Bug::OffsetRepeated)).min(positions.commands);
         worker.log.seek(positions)?;
         worker.open_epoch()?;
         tracing::info!(
@@ -100,9 +97,8 @@ impl<C: Wired> Worker<C> {
             self.project_folded(folded, from)?;
         }
         self.head = Head::after(&last, &tail.value, self.rules.lanes);
-        if !is_planted(Bug::BalancesForgotten) {
-            self.core.restore_balances(&last.balances);
-        }
+        let kept = if is_planted(Bug::BalancesForgotten) { 0 } else { last.balances.len() };
+        self.core.restore_balances(&last.balances[..kept]);
         Ok(())
     }
 
@@ -140,12 +136,8 @@ impl<C: Wired> Worker<C> {
     fn project_folded(&mut self, folded: Folded, journal: u64) -> Result<(), Stop> {
         let Folded { touched, statement: mut rows, mut answers } = folded;
         rows.extend(touched.into_iter().filter_map(|key| self.core.row(key)));
-        if is_planted(Bug::RowsLostAtTakeover) {
-            rows.clear();
-        }
-        if is_planted(Bug::AnswersNotRepeated) {
-            answers.clear();
-        }
+        rows.retain(|_| !is_planted(Bug::RowsLostAtTakeover));
+        answers.retain(|_| !is_planted(Bug::AnswersNotRepeated));
         let watermark = self.head.watermark(journal);
         self.projection.catch_up(rows, &answers, watermark, &mut self.codec, self.log.as_mut())?;
         self.core.trim(self.projection.acknowledged(), self.limits.cells_max);

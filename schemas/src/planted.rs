@@ -1,6 +1,12 @@
 //! Bugs on purpose: one of them can be switched on for a thread, to see whether what looks for bugs
-//! finds it. Only where the feature `planted-bugs` is on, which no release has; without it
-//! [`is_planted`] is `false` at compile time, and every place that asks is as if it were not there.
+//! finds it. A search that finds nothing says little until it is known what it would find.
+//!
+//! **Why the places that ask may stand in the code that they spoil.** Only a bug at the very line
+//! that guards against it shows that the line is guarded. Without the feature `planted-bugs`
+//! [`is_planted`] is the constant `false`, so the compiler leaves nothing of them; the feature is on
+//! in one test of the simulator and nowhere else, and the binary does not compile with it
+//! (`src/simulate.rs`). So that they are read past easily, all have one form: one condition
+//! `is_planted(Bug::Name)`, in an expression, or before a line that has no business there.
 
 macro_rules! bugs {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -23,7 +29,7 @@ bugs! {
     /// Another body with a known key gets the first one's outcome.
     OtherBodyAccepted,
     /// A key is forgotten a microsecond early.
-    WindowEdge,
+    KeyForgottenEarly,
     /// "Not ready yet" uses the key up.
     NotReadyStored,
     /// The same product twice in an order counts once.
@@ -92,10 +98,20 @@ bugs! {
     DeadLetterLost,
     /// A command on a wrong partition is taken.
     PartitionUnchecked,
-    /// Now and then a step is chained to the one before its predecessor.
-    ChainSkips,
-    /// Of a commit of several steps only the last one's statement is written.
+    /// Steps do not name the ones before them.
+    ChainBroken,
+    /// Of a commit of several steps the statement is not written.
     StatementLost,
+    /// A row of an earlier entry takes the place of a later one.
+    OlderRowWins,
+    /// A window that ends on a full minute ends a minute late.
+    WindowEdge,
+    /// A minute that leaves the running window stays counted.
+    MinuteStays,
+    /// Of the days of sales that changed one is not saved.
+    DayUnsaved,
+    /// What was saved of the sales is counted once more.
+    PositionsForgotten,
 }
 
 /// Whether this build can have planted bugs at all.

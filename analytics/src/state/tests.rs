@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     TopQuery,
+    files::Directory,
     tests::{BEGIN, sale},
 };
 use jupan_schemas::Sale;
@@ -10,7 +11,7 @@ use proptest::prelude::*;
 use std::{fs, path::Path};
 
 fn open(path: &Path) -> Keeper {
-    Keeper::new(Directory::open(path).unwrap())
+    Keeper::new(Box::new(Directory::open(path).unwrap()))
 }
 
 fn golden_manifest() -> Manifest {
@@ -111,15 +112,15 @@ fn save_until(keeper: &mut Keeper, path: &Path, picture: Picture, kill: Kill) {
         Kill::AfterDays => return,
         Kill::InManifest => {
             let bytes = frame(&manifest);
-            keeper.directory.write_next_manifest(&bytes[..bytes.len() / 2]).unwrap();
+            keeper.write_next_manifest(&bytes[..bytes.len() / 2]).unwrap();
             return;
         }
         Kill::BeforeSwitch | Kill::BeforeRemoval | Kill::AfterSave => {
-            keeper.directory.write_next_manifest(&frame(&manifest)).unwrap();
+            keeper.write_next_manifest(&frame(&manifest)).unwrap();
         }
     }
     if !matches!(kill, Kill::BeforeSwitch) {
-        keeper.directory.switch_manifest().unwrap();
+        keeper.switch_manifest().unwrap();
     }
     if matches!(kill, Kill::AfterSave) {
         keeper.remove_old().unwrap();

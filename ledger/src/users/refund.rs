@@ -109,14 +109,11 @@ pub(super) fn decide(
     let refunded = LinesRefunded { order_id: id, lines: given_back, status };
     let lanes = state::by_lane(lines, rules.lanes, |line| line.product_id);
     let tell = |(lane, lines)| (lane, Message::Return(Return { order_id: id, lines, sold_at }));
+    let forgotten = usize::from(is_planted(Bug::ReturnForgotten));
     let decision = Decision {
         changes: vec![Change::LinesRefunded(refunded)],
         postings,
-        messages: lanes
-            .into_iter()
-            .map(tell)
-            .skip(usize::from(is_planted(Bug::ReturnForgotten)))
-            .collect(),
+        messages: lanes.into_iter().skip(forgotten).map(tell).collect(),
         ..Decision::nothing(Verdict::Accepted, Code::Ok)
     };
     let outcome = Outcome::of_order(Code::Ok, id);

@@ -5,6 +5,7 @@ use crate::{LaneStore, Page, ReadStore, StoreError, limits::LIST_ROWS_MAX};
 use async_trait::async_trait;
 use jupan_schemas::{
     CommandId, Lane, Micros, OrderId, ProductId, UserId,
+    planted::{Bug, is_planted},
     rows::{Key, OrderRow, OutcomeRow, ProductRow, Row, StatementRow, UserRow, Watermark},
 };
 use parking_lot::RwLock;
@@ -37,7 +38,8 @@ impl Tables {
             if owner != lane.index {
                 return Err(StoreError::WrongLane { key, owner, lane });
             }
-            if present.as_of().sequence >= row.as_of().sequence {
+            let is_newer = present.as_of().sequence < row.as_of().sequence;
+            if !is_newer && !is_planted(Bug::OlderRowWins) {
                 return Ok(());
             }
         }

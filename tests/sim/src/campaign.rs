@@ -39,7 +39,8 @@ pub fn run(seed: u64, commands: usize) -> Run {
     };
     let hash = hash(&world, audited.as_ref());
     let Facts { entries, codes, .. } = audited.map(|audited| audited.facts).unwrap_or_default();
-    Run { seed, hash, commands: world.commands, entries, faults: world.faults, codes, violation }
+    let faults = world.faults.iter().map(|(fault, count)| (format!("{fault:?}"), *count)).collect();
+    Run { seed, hash, commands: world.commands, entries, faults, codes, violation }
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Violation {

@@ -1,11 +1,7 @@
 //! What goes wrong: one fault at a time, at any step.
 
-use crate::{
-    random::spread,
-    report::Violation,
-    store::StoreCall,
-    world::{LANES_STALE_MAX, World},
-};
+use crate::{gate::Interruption, random::spread, report::Violation, world::World};
+use jupan_analytics::TopQuery;
 use jupan_log::{Commit, CommitRecord, Log, NewRecord, ReadLimit, memory};
 use jupan_schemas::{
     Codec, ExpireOrder, Lane, Micros, Role, Stamp, ToUsers, TopicId, UserMessage, rows::Row,
@@ -13,15 +9,22 @@ use jupan_schemas::{
 use jupan_store::LaneStore;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+/// An interruption happens within so many calls.
+const CALLS_MAX: u64 = 60;
+
 /// Kinds of faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     /// Everything dies; what was not synced may be gone, and what the store had not saved.
     CrashAll,
+    /// The same, in the middle of whatever a lane is doing.
+    PowerFailure,
     /// One lane dies and is taken over later.
     CrashLane,
     /// A lane is taken over while its owner goes on.
     Takeover,
+    /// The same, in the middle of whatever the owner is doing: a turn, or its own takeover.
+    TakeoverWithin,
     CommitUnknown,
     CommitFenced,
     AppendUnknown,
@@ -30,71 +33,92 @@ pub(crate) enum Fault {
     AnswerLost,
     AnswerTwice,
     StoreFails,
+    StoreSlow,
     /// The store is lost as a whole.
     StoreWiped,
     ClockAhead,
     ClockBack,
+    ClockFrozen,
     /// The clock stops at the edge of an order's deadline, and somebody pays.
     DeadlineEdge,
     /// The clock stops where a key's outcome is about to be forgotten, and somebody asks again.
     OutcomeEdge,
+    /// The clock stops where a sale is about to leave the running window.
+    SaleEdge,
     MessageTwice,
     GarbageMessage,
     EarlyReminder,
+    /// Comes by itself: an append is refused for want of room.
+    QueueFull,
 }
 
 impl Fault {
-    const ALL: [Self; 19] = [
-        Self::CrashAll,
-        Self::CrashLane,
-        Self::Takeover,
-        Self::CommitUnknown,
-        Self::CommitFenced,
-        Self::AppendUnknown,
-        Self::ReminderLost,
-        Self::ReminderTwice,
-        Self::AnswerLost,
-        Self::AnswerTwice,
-        Self::StoreFails,
-        Self::StoreWiped,
-        Self::ClockAhead,
-        Self::ClockBack,
-        Self::DeadlineEdge,
-        Self::OutcomeEdge,
-        Self::MessageTwice,
-        Self::GarbageMessage,
-        Self::EarlyReminder,
+    /// All of them, and how often each is drawn where it is not left out.
+    pub(crate) const ALL: [(Self, u32); 25] = [
+        (Self::CrashAll, 5),
+        (Self::PowerFailure, 6),
+        (Self::CrashLane, 8),
+        (Self::Takeover, 5),
+        (Self::TakeoverWithin, 5),
+        (Self::CommitUnknown, 3),
+        (Self::CommitFenced, 3),
+        (Self::AppendUnknown, 4),
+        (Self::ReminderLost, 3),
+        (Self::ReminderTwice, 3),
+        (Self::AnswerLost, 2),
+        (Self::AnswerTwice, 3),
+        (Self::StoreFails, 6),
+        (Self::StoreSlow, 4),
+        (Self::StoreWiped, 1),
+        (Self::ClockAhead, 4),
+        (Self::ClockBack, 3),
+        (Self::ClockFrozen, 2),
+        (Self::DeadlineEdge, 6),
+        (Self::OutcomeEdge, 1),
+        (Self::SaleEdge, 2),
+        (Self::MessageTwice, 4),
+        (Self::GarbageMessage, 2),
+        (Self::EarlyReminder, 3),
+        (Self::QueueFull, 0),
     ];
-    /// How often each is drawn where it is not left out.
-    pub(crate) const USUAL: [u32; 19] = [8, 8, 6, 6, 3, 4, 3, 3, 2, 3, 6, 1, 4, 3, 6, 1, 4, 2, 3];
 }
 
 impl World {
     /// Makes one thing go wrong.
     pub(crate) fn fail(&mut self) -> Result<(), Violation> {
-        let fault = Fault::ALL[self.random.weighted(&self.mix.faults)];
-        self.faults += 1;
+        let (fault, _) = Fault::ALL[self.random.weighted(&self.mix.faults)];
+        self.count(fault);
         let happened = self.random.one_in(2);
         match fault {
             Fault::CrashAll => self.crash()?,
+            Fault::PowerFailure => self.plan(Interruption::PowerFails),
             Fault::CrashLane => {
                 let place = self.random.index(self.places.len());
                 self.places[place].owner = None;
             }
             Fault::Takeover => self.take_over()?,
-            Fault::CommitUnknown => {
-                self.log.fail_next(memory::Fault::CommitUnknown { lane: None, happened });
+            Fault::TakeoverWithin => {
+                let turns = u32::try_from(self.random.below(4)).unwrap_or(0);
+                self.plan(Interruption::Takeover { ports: self.ports.clone(), turns });
             }
-            Fault::CommitFenced => self.log.fail_next(memory::Fault::CommitFenced { lane: None }),
-            Fault::AppendUnknown => self.log.fail_next(memory::Fault::AppendUnknown { happened }),
-            Fault::ReminderLost => self.log.fail_next(memory::Fault::RemindLost),
-            Fault::ReminderTwice => self.log.fail_next(memory::Fault::RemindTwice),
+            Fault::CommitUnknown => {
+                self.ports.log.fail_next(memory::Fault::CommitUnknown { lane: None, happened });
+            }
+            Fault::CommitFenced => {
+                self.ports.log.fail_next(memory::Fault::CommitFenced { lane: None });
+            }
+            Fault::AppendUnknown => {
+                self.ports.log.fail_next(memory::Fault::AppendUnknown { happened });
+            }
+            Fault::ReminderLost => self.ports.log.fail_next(memory::Fault::RemindLost),
+            Fault::ReminderTwice => self.ports.log.fail_next(memory::Fault::RemindTwice),
             Fault::AnswerLost => {
                 self.answers_lost = true;
-                self.log.fail_next(memory::Fault::AnswerLost);
+                self.ports.log.fail_next(memory::Fault::AnswerLost);
             }
-            Fault::AnswerTwice => self.log.fail_next(memory::Fault::AnswerTwice),
-            Fault::StoreFails => self.fail_store(),
+            Fault::AnswerTwice => self.ports.log.fail_next(memory::Fault::AnswerTwice),
+            Fault::StoreFails => self.plan(Interruption::StoreFails),
+            Fault::StoreSlow => self.slow_store(),
             Fault::StoreWiped => self.wipe()?,
             Fault::ClockAhead => {
                 let kinds = [Micros::SECOND, Micros::MINUTE, 20 * Micros::MINUTE, Micros::DAY];
@@ -103,53 +127,61 @@ impl World {
                 self.clock_to(self.now().plus(ahead));
             }
             Fault::ClockBack => {
-                let back = self.random.between(1, 10 * Micros::MINUTE);
-                self.clock.advance(-back);
+                let kinds = [10 * Micros::MINUTE, 10 * Micros::MINUTE, 180 * Micros::MINUTE];
+                let most = *self.random.pick(&kinds).unwrap_or(&1);
+                self.clock.advance(-self.random.between(1, most));
+            }
+            Fault::ClockFrozen => {
+                self.frozen = 1 + u32::try_from(self.random.below(60)).unwrap_or(0);
             }
             Fault::DeadlineEdge => self.meet_deadline(),
             Fault::OutcomeEdge => self.meet_outcomes_end(),
+            Fault::SaleEdge => self.meet_sale()?,
             Fault::MessageTwice => self.repeat_message(),
             Fault::GarbageMessage => self.garbage_message(),
             Fault::EarlyReminder => self.early_reminder(),
+            Fault::QueueFull => {}
         }
         Ok(())
     }
 
-    fn crash(&mut self) -> Result<(), Violation> {
+    /// Lets it happen at one of the next calls of whatever lane.
+    fn plan(&mut self, what: Interruption) {
+        let calls = 1 + self.random.below(CALLS_MAX);
+        self.ports.gate.plan(calls, what);
+    }
+
+    pub(crate) fn crash(&mut self) -> Result<(), Violation> {
         self.restart_log(|world| {
             let salt = world.random.bits();
             let kept_percent = *world.random.pick(&[0, 50, 90]).unwrap_or(&50);
             // By key and entry, not by draw: rows come in the order of a hash map.
-            world.store.memory.crash(|row| fate(salt, row) % 100 < kept_percent);
+            world.ports.store.crash(|row| fate(salt, row) % 100 < kept_percent);
         })
     }
 
     fn wipe(&mut self) -> Result<(), Violation> {
-        self.restart_log(|world| world.store.memory.wipe())
+        self.restart_log(|world| world.ports.store.wipe())
     }
 
     /// The old owner is kept as a stale one, which goes on when chance says so.
     fn take_over(&mut self) -> Result<(), Violation> {
         let place = self.random.index(self.places.len());
-        let place_state = &mut self.places[place];
-        if let Some(owner) = place_state.owner.take() {
-            place_state.stale.push(owner);
-            let count = place_state.stale.len();
-            place_state.stale.drain(..count.saturating_sub(LANES_STALE_MAX));
-        }
+        self.places[place].retire();
         self.turn(place).map(drop)
     }
 
-    fn fail_store(&mut self) {
-        let calls = [StoreCall::Apply, StoreCall::Load, StoreCall::Watermark];
-        let call = *self.random.pick(&calls).unwrap_or(&StoreCall::Apply);
-        let nth = 1 + self.random.below(6);
-        self.store.fail(call, nth);
+    fn slow_store(&mut self) {
+        let calls = 1 + u32::try_from(self.random.below(40)).unwrap_or(0);
+        let kinds = [Micros::SECOND / 1_000, Micros::SECOND, Micros::MINUTE];
+        let most = *self.random.pick(&kinds).unwrap_or(&1);
+        let call_us = self.random.between(1, most);
+        self.plan(Interruption::StoreSlow { calls, call_us });
     }
 
     fn meet_deadline(&mut self) {
         let lane = Lane { role: Role::Users, index: self.some_lane() };
-        let open = self.store.memory.open_orders(lane).unwrap_or_default();
+        let open = self.ports.store.open_orders(lane).unwrap_or_default();
         let Some((order, deadline)) = self.random.pick(&open).copied() else { return };
         let off = self.random.between(-1, 1);
         self.clock_to(deadline.plus(off));
@@ -162,7 +194,7 @@ impl World {
 
     fn meet_outcomes_end(&mut self) {
         let Some(key) = self.workload.some_command() else { return };
-        let row = self.store.memory.load(&[key]).ok().and_then(|rows| rows.into_iter().next());
+        let row = self.ports.store.load(&[key]).ok().and_then(|rows| rows.into_iter().next());
         let Some(Some(Row::Outcome(row))) = row else { return };
         let off = self.random.between(-1, 1);
         self.clock_to(row.at.plus(15 * Micros::DAY + off));
@@ -170,12 +202,22 @@ impl World {
         self.append(asked);
     }
 
+    fn meet_sale(&mut self) -> Result<(), Violation> {
+        let Some(sale) = self.sellers.some_sale(&self.ports.log) else { return Ok(()) };
+        let edges = [-1, 0, 1, Micros::MINUTE - 1, Micros::MINUTE, Micros::MINUTE + 1];
+        let off = *self.random.pick(&edges).unwrap_or(&0);
+        let minute = sale.sold_at.0 - sale.sold_at.0.rem_euclid(Micros::MINUTE);
+        self.clock_to(Micros(minute + 3 * Micros::DAY + off));
+        let query = TopQuery { days: 3, limit: 10, as_of: None };
+        self.sellers.ask(&self.ports.log, self.clock_high, query)
+    }
+
     /// A record of an inbox comes again, as another process of the sender's lane would send it.
     fn repeat_message(&mut self) {
         let role = if self.random.one_in(2) { Role::Users } else { Role::Products };
         let (topic, partition) = (TopicId::inbox(role), self.some_lane());
         let limit = ReadLimit { records_max: usize::MAX, bytes_max: usize::MAX };
-        let Ok(batch) = self.log.read(topic, partition, 0, limit) else { return };
+        let Ok(batch) = self.ports.log.read(topic, partition, 0, limit) else { return };
         let Some(record) = self.random.pick(&batch.records) else { return };
         let value = record.value.clone();
         self.inject(Lane { role, index: partition }, value.to_vec());
@@ -208,7 +250,7 @@ impl World {
             payload: ToUsers::ExpireOrder(ExpireOrder { order_id }),
         };
         let value = Codec::embedded().to_bytes(&message);
-        if let Ok(mut owner) = self.log.open(lane) {
+        if let Ok(mut owner) = self.ports.log.open(lane) {
             owner.remind(NewRecord::new("", value)).ok();
         }
     }
@@ -216,7 +258,7 @@ impl World {
     /// Writes into a lane's inbox as a lane of the other role would, fencing that one's owner.
     pub(crate) fn inject(&mut self, receiver: Lane, value: Vec<u8>) {
         let sender = Lane { role: receiver.role.peer(), index: self.some_lane() };
-        let Ok(mut owner) = self.log.open(sender) else { return };
+        let Ok(mut owner) = self.ports.log.open(sender) else { return };
         let record = NewRecord::new("", value);
         let topic = TopicId::inbox(receiver.role);
         let record = CommitRecord { topic, partition: receiver.index, record };

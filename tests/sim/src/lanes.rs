@@ -38,12 +38,24 @@ impl Owner {
     }
 }
 
+/// Former owners of one lane that are still around.
+const STALE_MAX: usize = 2;
+
 /// A lane with its owner, and with earlier owners that do not know yet that they are.
 pub(crate) struct Place {
     pub(crate) lane: Lane,
     /// `None` while nobody runs it.
     pub(crate) owner: Option<Owner>,
     pub(crate) stale: Vec<Owner>,
+}
+
+impl Place {
+    /// The present owner becomes a former one, which goes on when chance says so.
+    pub(crate) fn retire(&mut self) {
+        self.stale.extend(self.owner.take());
+        let count = self.stale.len();
+        self.stale.drain(..count.saturating_sub(STALE_MAX));
+    }
 }
 
 /// All lanes of a shop, users and products in turn.

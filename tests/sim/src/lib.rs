@@ -17,17 +17,22 @@
 
 mod auditor;
 mod campaign;
+mod disk;
 mod faults;
+mod gate;
 mod lanes;
 mod mix;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
+mod ports;
 mod random;
 mod report;
-mod store;
+mod rest;
+mod sellers;
 #[cfg(test)]
 mod tests;
 mod told;
+mod turns;
 mod wishes;
 mod workload;
 mod world;

@@ -2,6 +2,7 @@
 //! out altogether: so rare combinations happen, and one kind of trouble does not hide another.
 
 use crate::{auditor::Shop, faults::Fault, random::Random, wishes::Wish};
+use jupan_analytics::Clock;
 use jupan_ledger::Rules;
 use jupan_processors::Limits;
 use jupan_schemas::{BALANCE_MAX, Micros, Money, PRICE_AND_STOCK_MAX};
@@ -29,13 +30,17 @@ pub(crate) struct Mix {
     pub(crate) wishes: Vec<u32>,
     /// By the number of [`Fault`].
     pub(crate) faults: Vec<u32>,
-    /// Of what happens next: a command, a turn, a sync, a save of the store, a fault.
-    pub(crate) actions: [u32; 5],
+    /// Of what happens next: a command, a turn, a sync, a save of the store, a fault, something
+    /// about the best sellers.
+    pub(crate) actions: [u32; 6],
     pub(crate) retry_percent: u64,
     pub(crate) other_body_percent: u64,
     pub(crate) edge_percent: u64,
     /// Longest pause before an action, in microseconds.
     pub(crate) pause_us_max: u64,
+    /// Whose time the best sellers go by.
+    pub(crate) sales_clock: Clock,
+    pub(crate) sales_days: u32,
     /// Whether the run ends with a message that skips a number.
     pub(crate) ends_with_gap: bool,
 }
@@ -52,6 +57,7 @@ impl Mix {
             5 + weight(random, 60),
             2 + weight(random, 20),
             if faults_percent == 0 { 0 } else { 1 + weight(random, 12) },
+            1 + weight(random, 20),
         ];
         let is_large = random.one_in(50);
         if is_large {
@@ -72,12 +78,14 @@ impl Mix {
             auto_sync: random.one_in(6),
             commands,
             wishes: swarm(random, &Wish::USUAL, 75),
-            faults: swarm(random, &Fault::USUAL, faults_percent),
+            faults: swarm(random, &Fault::ALL.map(|(_, usual)| usual), faults_percent),
             actions,
             retry_percent: random.below(30),
             other_body_percent: random.below(25),
             edge_percent: random.below(12),
             pause_us_max: *random.pick(&[1, 1_000, 400_000, 30_000_000]).unwrap_or(&1_000),
+            sales_clock: if random.one_in(3) { Clock::Event } else { Clock::Wall },
+            sales_days: *random.pick(&[3, 4, 10, 33]).unwrap_or(&33),
             ends_with_gap: random.one_in(8),
             shop,
         }

@@ -24,7 +24,7 @@ pub enum Invariant {
     Holds,
     /// Who saw an outcome reads it.
     Reads,
-    /// What is told about orders and sales is what happened.
+    /// What is told about orders and sales, and what sells best, is what happened.
     Feeds,
     /// Lanes come to rest.
     Rest,
@@ -94,8 +94,8 @@ pub struct Run {
     pub commands: u64,
     /// Entries journaled.
     pub entries: u64,
-    /// Faults that were made to happen.
-    pub faults: u64,
+    /// How often each fault was made to happen.
+    pub faults: BTreeMap<String, u64>,
     /// How often each code was decided: what the run reached.
     pub codes: BTreeMap<Code, u64>,
     /// The first thing found.
@@ -109,12 +109,14 @@ pub struct Summary {
     pub seeds: u64,
     /// Of them run twice.
     pub repeated: u64,
+    /// Of all that happened in them, whatever the order in which they were run.
+    pub hash: [u8; 32],
     /// Commands over all seeds.
     pub commands: u64,
     /// Entries over all seeds.
     pub entries: u64,
-    /// Faults over all seeds.
-    pub faults: u64,
+    /// How often each fault was made to happen, over all seeds.
+    pub faults: BTreeMap<String, u64>,
     /// How often each code was decided, over all seeds.
     pub codes: BTreeMap<Code, u64>,
     /// Seeds with what was found in them, lowest seed first; at most [`VIOLATIONS_MAX`].
@@ -127,9 +129,13 @@ pub const VIOLATIONS_MAX: usize = 20;
 impl Summary {
     pub(crate) fn add(&mut self, run: Run) {
         self.seeds += 1;
+        let fold = |(whole, part): (&mut u8, u8)| *whole ^= part;
+        self.hash.iter_mut().zip(run.hash).for_each(fold);
         self.commands += run.commands;
         self.entries += run.entries;
-        self.faults += run.faults;
+        for (fault, count) in run.faults {
+            *self.faults.entry(fault).or_default() += count;
+        }
         for (code, count) in run.codes {
             *self.codes.entry(code).or_default() += count;
         }

@@ -12,10 +12,12 @@ mod reading;
 mod refunds;
 mod rest;
 mod rows;
+mod sellers;
 mod users;
 
 pub(crate) use rest::check_acknowledged;
 pub(crate) use rows::check_rows;
+pub(crate) use sellers::check_sellers;
 
 use crate::{
     report::{Invariant, Violation},
@@ -23,7 +25,8 @@ use crate::{
 };
 use jupan_log::{Log, LogRecord, ReadLimit, memory::MemoryLog};
 use jupan_schemas::{
-    Code, Codec, CommandId, Lane, Message, Micros, Outcome, Role, Stamp, Step, TopicId, UserId,
+    Code, Codec, CommandId, Lane, Message, Micros, Outcome, Role, Sale, Stamp, Step, TopicId,
+    UserId,
     rows::{AsOf, Key, Row, StatementRow, Watermark},
 };
 use std::collections::BTreeMap;
@@ -61,6 +64,8 @@ pub(crate) struct Evidence {
     pub(crate) shop: Shop,
     pub(crate) lanes: Vec<LaneEvidence>,
     pub(crate) dead_letters: Vec<LogRecord>,
+    /// Lists of the best sellers.
+    pub(crate) published: Vec<LogRecord>,
 }
 
 /// A message as its sender's journal has it.
@@ -82,6 +87,8 @@ pub(crate) struct Facts {
     pub(crate) statements: BTreeMap<UserId, Vec<StatementRow>>,
     /// Every answer of the journals.
     pub(crate) told: BTreeMap<Who, Vec<Outcome>>,
+    /// Every product lane's sales, in the order of the feed.
+    pub(crate) sales: BTreeMap<u16, Vec<Sale>>,
     /// The last message number that a lane received, by receiver and sender.
     received: BTreeMap<(Lane, u16), u64>,
     /// How far each lane must be readable at rest.
@@ -125,7 +132,8 @@ impl Evidence {
             }
         }
         let dead_letters = records(log, TopicId::DeadLetters, 0)?;
-        Ok(Self { shop, lanes, dead_letters })
+        let published = records(log, TopicId::TopProducts, 0)?;
+        Ok(Self { shop, lanes, dead_letters, published })
     }
 
     /// One hash of all of it.
@@ -143,6 +151,7 @@ impl Evidence {
             add(&mut lane.feed.iter());
         }
         add(&mut self.dead_letters.iter());
+        add(&mut self.published.iter());
     }
 }
 

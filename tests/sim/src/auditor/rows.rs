@@ -37,6 +37,7 @@ pub(crate) fn of_products(facts: &mut Facts, lane: Lane, model: Products) {
     for (id, row) in model.products {
         add(Key::Product(id), Some(Row::Product(row)));
     }
+    facts.sales.insert(lane.index, model.sales);
     for (id, row) in model.holds {
         add(Key::Hold(id, lane.index), row.end.is_none().then_some(Row::Hold(row)));
     }
@@ -47,7 +48,7 @@ pub(crate) fn of_products(facts: &mut Facts, lane: Lane, model: Products) {
 
 /// Every row is there and equal, none else is, and memory says the same.
 pub(crate) fn check_rows(facts: &Facts, world: &World) -> Result<(), Violation> {
-    let store = &world.store.memory;
+    let store = &world.ports.store;
     let keys: Vec<Key> = facts.rows.keys().copied().collect();
     let found = store.load(&keys).unwrap_or_default();
     for ((key, (lane, due)), found) in facts.rows.iter().zip(found) {
