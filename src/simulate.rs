@@ -3,8 +3,12 @@
 use crate::{COULD_NOT_RUN, FINE, FOUND_A_FAULT};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use jupan_sim::{Plan, Summary, simulate};
-use std::time::{Duration, Instant};
+use jupan_sim::{Plan, Summary, Violation, simulate};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 // A release must not have bugs on purpose in it.
 const _: () = assert!(!jupan_schemas::planted::CAN_BE_PLANTED);
@@ -59,7 +63,7 @@ pub(crate) fn main(options: &Options) -> u8 {
         }
     });
     bar.finish_and_clear();
-    report(options, &summary, begun.elapsed());
+    println!("{}", told(options, &summary, begun.elapsed()));
     if summary.violations.is_empty() { FINE } else { FOUND_A_FAULT }
 }
 
@@ -82,48 +86,81 @@ fn again(seed: u64, options: &Options) -> String {
     format!("jupan simulate --seed {seed} --seeds 1 --commands {}", options.commands)
 }
 
-fn report(options: &Options, summary: &Summary, elapsed: Duration) {
+/// What is printed: one line, or with `--json` one object; before it a seed with a fault a line.
+fn told(options: &Options, summary: &Summary, elapsed: Duration) -> String {
     let (seeds, commands) = (rate(summary.seeds, elapsed), rate(summary.commands, elapsed));
     let hash: String = summary.hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     if options.json {
-        let violation = |(seed, found): &(u64, jupan_sim::Violation)| {
-            serde_json::json!({
-                "seed": seed,
-                "invariant": found.invariant.number(),
-                "name": format!("{:?}", found.invariant),
-                "lane": found.lane.map(|lane| lane.to_string()),
-                "entry": found.sequence,
-                "what": found.what,
-                "again": again(*seed, options),
-            })
-        };
         let codes = summary.codes.iter().map(|(code, count)| (code.as_str(), *count));
-        let codes: std::collections::BTreeMap<_, _> = codes.collect();
-        let violations: Vec<_> = summary.violations.iter().map(violation).collect();
-        let result = serde_json::json!({
+        let violations =
+            summary.violations.iter().map(|(seed, found)| json_of(*seed, found, options));
+        let result = json!({
             "seeds": summary.seeds,
             "repeated": summary.repeated,
             "commands": summary.commands,
             "entries": summary.entries,
             "faults": summary.faults,
-            "codes": codes,
+            "codes": codes.collect::<BTreeMap<_, _>>(),
             "hash": hash,
             "seedsPerSecond": seeds,
             "commandsPerSecond": commands,
-            "violations": violations,
+            "violations": violations.collect::<Vec<_>>(),
         });
-        println!("{result}");
-        return;
+        return result.to_string();
     }
-    for (seed, found) in &summary.violations {
-        println!("seed {seed}: {found}");
-        println!("  again: {}", again(*seed, options));
-    }
+    let again = |(seed, found): &(u64, Violation)| {
+        format!("seed {seed}: {found}\n  again: {}\n", again(*seed, options))
+    };
+    let found: String = summary.violations.iter().map(again).collect();
     let Summary { seeds: run, repeated, commands: all, entries, violations, .. } = summary;
     let faults: u64 = summary.faults.values().sum();
-    println!(
-        "{run} seeds ({repeated} of them twice), {all} commands, {entries} entries, {faults} \
-         faults: {} violations; {seeds} seeds/s, {commands} commands/s; hash {hash}",
+    format!(
+        "{found}{run} seeds ({repeated} of them twice), {all} commands, {entries} entries, \
+         {faults} faults: {} violations; {seeds} seeds/s, {commands} commands/s; hash {hash}",
         violations.len()
-    );
+    )
+}
+
+fn json_of(seed: u64, found: &Violation, options: &Options) -> Value {
+    json!({
+        "seed": seed,
+        "invariant": found.invariant.number(),
+        "name": format!("{:?}", found.invariant),
+        "lane": found.lane.map(|lane| lane.to_string()),
+        "entry": found.sequence,
+        "what": found.what,
+        "again": again(seed, options),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jupan_schemas::{Lane, Role};
+    use jupan_sim::Invariant;
+
+    #[test]
+    fn a_seed_with_a_fault_is_told_with_how_to_repeat_it() {
+        let found = Violation {
+            invariant: Invariant::Holds,
+            lane: Some(Lane { role: Role::Users, index: 2 }),
+            sequence: Some(7),
+            what: "messages are missing".to_owned(),
+        };
+        let summary = Summary { seeds: 50, violations: vec![(41, found)], ..Summary::default() };
+        let mut options = Options { seed: 0, seeds: 50, commands: 300, json: false };
+        let again = "jupan simulate --seed 41 --seeds 1 --commands 300";
+        let text = told(&options, &summary, Duration::from_secs(2));
+        let first = format!(
+            "seed 41: invariant 8 (Holds), lane users/2, entry 7: messages are missing\n  \
+             again: {again}\n50 seeds "
+        );
+        assert!(text.starts_with(&first), "{text}");
+        options.json = true;
+        let text = told(&options, &summary, Duration::from_secs(2));
+        let json: Value = serde_json::from_str(&text).expect("one object");
+        assert_eq!(json["seedsPerSecond"], 25);
+        let violation = &json["violations"][0];
+        assert_eq!((&violation["invariant"], &violation["again"]), (&json!(8), &json!(again)));
+    }
 }

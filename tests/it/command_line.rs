@@ -109,11 +109,12 @@ fn a_simulation_says_what_it_did() {
             serde_json::from_slice(&output.stdout).expect("JSON, and nothing else");
         let count = |name: &str| result[name].as_u64().expect("a count");
         assert_eq!(result["violations"], serde_json::json!([]));
-        (count("seeds"), count("commands"), count("entries"), count("faults"))
+        let hash = result["hash"].as_str().expect("a hash").to_owned();
+        (count("seeds"), count("commands"), count("entries"), hash)
     };
     let first = counted();
     assert_eq!(first.0, 3);
     assert!(first.1 >= 600 && first.2 > 0, "{first:?}");
-    assert_eq!(counted(), first);
+    assert_eq!(counted(), first, "another process, the same seeds");
     check_refusal(&["simulate", "--seeds", "0"], 2, "seeds");
 }

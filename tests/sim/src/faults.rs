@@ -9,6 +9,16 @@ use jupan_schemas::{
 use jupan_store::LaneStore;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+/// How far a clock may jump, either way.
+const JUMPS_US: [i64; 7] = [
+    Micros::SECOND,
+    Micros::MINUTE,
+    10 * Micros::MINUTE,
+    20 * Micros::MINUTE,
+    180 * Micros::MINUTE,
+    Micros::DAY,
+    30 * Micros::DAY,
+];
 /// An interruption happens within so many calls.
 const CALLS_MAX: u64 = 60;
 
@@ -89,6 +99,8 @@ impl World {
         let (fault, _) = Fault::ALL[self.random.weighted(&self.mix.faults)];
         self.count(fault);
         let happened = self.random.one_in(2);
+        let most_us = self.random.one_of(JUMPS_US);
+        let jump_us = self.random.between(1, most_us);
         match fault {
             Fault::CrashAll => self.crash()?,
             Fault::PowerFailure => self.plan(Interruption::PowerFails),
@@ -98,7 +110,7 @@ impl World {
             }
             Fault::Takeover => self.take_over()?,
             Fault::TakeoverWithin => {
-                let turns = u32::try_from(self.random.below(4)).unwrap_or(0);
+                let turns = self.random.count(4);
                 self.plan(Interruption::Takeover { ports: self.ports.clone(), turns });
             }
             Fault::CommitUnknown => {
@@ -120,20 +132,9 @@ impl World {
             Fault::StoreFails => self.plan(Interruption::StoreFails),
             Fault::StoreSlow => self.slow_store(),
             Fault::StoreWiped => self.wipe()?,
-            Fault::ClockAhead => {
-                let kinds = [Micros::SECOND, Micros::MINUTE, 20 * Micros::MINUTE, Micros::DAY];
-                let most = *self.random.pick(&kinds).unwrap_or(&1);
-                let ahead = self.random.between(1, most);
-                self.clock_to(self.now().plus(ahead));
-            }
-            Fault::ClockBack => {
-                let kinds = [10 * Micros::MINUTE, 10 * Micros::MINUTE, 180 * Micros::MINUTE];
-                let most = *self.random.pick(&kinds).unwrap_or(&1);
-                self.clock.advance(-self.random.between(1, most));
-            }
-            Fault::ClockFrozen => {
-                self.frozen = 1 + u32::try_from(self.random.below(60)).unwrap_or(0);
-            }
+            Fault::ClockAhead => self.clock_to(self.now().plus(jump_us)),
+            Fault::ClockBack => self.clock.advance(-jump_us),
+            Fault::ClockFrozen => self.frozen = 1 + self.random.count(60),
             Fault::DeadlineEdge => self.meet_deadline(),
             Fault::OutcomeEdge => self.meet_outcomes_end(),
             Fault::SaleEdge => self.meet_sale()?,
@@ -154,7 +155,7 @@ impl World {
     pub(crate) fn crash(&mut self) -> Result<(), Violation> {
         self.restart_log(|world| {
             let salt = world.random.bits();
-            let kept_percent = *world.random.pick(&[0, 50, 90]).unwrap_or(&50);
+            let kept_percent = world.random.one_of([0, 50, 90]);
             // By key and entry, not by draw: rows come in the order of a hash map.
             world.ports.store.crash(|row| fate(salt, row) % 100 < kept_percent);
         })
@@ -172,9 +173,9 @@ impl World {
     }
 
     fn slow_store(&mut self) {
-        let calls = 1 + u32::try_from(self.random.below(40)).unwrap_or(0);
+        let calls = 1 + self.random.count(40);
         let kinds = [Micros::SECOND / 1_000, Micros::SECOND, Micros::MINUTE];
-        let most = *self.random.pick(&kinds).unwrap_or(&1);
+        let most = self.random.one_of(kinds);
         let call_us = self.random.between(1, most);
         self.plan(Interruption::StoreSlow { calls, call_us });
     }
@@ -204,12 +205,14 @@ impl World {
 
     fn meet_sale(&mut self) -> Result<(), Violation> {
         let Some(sale) = self.sellers.some_sale(&self.ports.log) else { return Ok(()) };
-        let edges = [-1, 0, 1, Micros::MINUTE - 1, Micros::MINUTE, Micros::MINUTE + 1];
-        let off = *self.random.pick(&edges).unwrap_or(&0);
         let minute = sale.sold_at.0 - sale.sold_at.0.rem_euclid(Micros::MINUTE);
-        self.clock_to(Micros(minute + 3 * Micros::DAY + off));
-        let query = TopQuery { days: 3, limit: 10, as_of: None };
-        self.sellers.ask(&self.ports.log, self.clock_high, query)
+        let last = Micros(minute + 3 * Micros::DAY);
+        for off in [self.random.between(-1, 0), self.random.between(1, Micros::MINUTE + 1)] {
+            self.clock_to(last.plus(off));
+            let query = TopQuery { days: 3, limit: 10, as_of: None };
+            self.sellers.ask(&self.ports.log, self.clock_high, query)?;
+        }
+        Ok(())
     }
 
     /// A record of an inbox comes again, as another process of the sender's lane would send it.

@@ -16,12 +16,7 @@ pub(crate) struct Mix {
     pub(crate) shop: Shop,
     pub(crate) limits: Limits,
     pub(crate) users: u64,
-    pub(crate) products: u64,
-    pub(crate) price_max: i64,
-    pub(crate) stock_max: i64,
-    pub(crate) charge_usual: i64,
-    pub(crate) quantity_usual: i64,
-    pub(crate) lines_usual: usize,
+    pub(crate) goods: Goods,
     pub(crate) queue_bytes_max: usize,
     pub(crate) auto_sync: bool,
     /// Commands sent, retries and garbage included.
@@ -45,36 +40,39 @@ pub(crate) struct Mix {
     pub(crate) ends_with_gap: bool,
 }
 
+/// What is sold, and how much of it is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Goods {
+    pub(crate) products: u64,
+    pub(crate) price_max: i64,
+    pub(crate) stock_max: i64,
+    pub(crate) charge_usual: i64,
+    pub(crate) quantity_usual: i64,
+    pub(crate) lines_usual: usize,
+}
+
 impl Mix {
     pub(crate) fn draw(seed: u64, commands: usize) -> Self {
         let mut random = Random::new(seed, 1);
         let random = &mut random;
         let mut shop = shop(random);
-        let faults_percent = *random.pick(&[0, 30, 50, 80]).unwrap_or(&50);
+        let faults_percent = random.one_of([0, 30, 50, 80]);
         let actions = [
             100,
-            20 + weight(random, 200),
-            5 + weight(random, 60),
-            2 + weight(random, 20),
-            if faults_percent == 0 { 0 } else { 1 + weight(random, 12) },
-            1 + weight(random, 20),
+            20 + random.count(200),
+            5 + random.count(60),
+            2 + random.count(20),
+            if faults_percent == 0 { 0 } else { 1 + random.count(12) },
+            1 + random.count(20),
         ];
-        let is_large = random.one_in(50);
-        if is_large {
-            shop.order_lines_max = 500;
-        }
-        let users_max = *random.pick(&[3, 8, 40]).unwrap_or(&8);
-        let products_max = *random.pick(&[2, 6, 30]).unwrap_or(&6);
+        let goods = goods(random, &mut shop);
+        let users_max = random.one_of([3, 8, 40]);
         Self {
             limits: limits(random),
             users: 1 + random.below(users_max),
-            products: if is_large { LARGE } else { 1 + random.below(products_max) },
-            price_max: *random.pick(&[3, 50, 50, 1_000, PRICE_AND_STOCK_MAX]).unwrap_or(&50),
-            stock_max: *random.pick(&[5, 60, 2_000]).unwrap_or(&60),
-            charge_usual: *random.pick(&[100, 3_000, 60_000]).unwrap_or(&3_000),
-            quantity_usual: *random.pick(&[2, 6, 25]).unwrap_or(&6),
-            lines_usual: if is_large { 500 } else { *random.pick(&[1, 3, 8]).unwrap_or(&3) },
-            queue_bytes_max: *random.pick(&[2_000, 40_000, 8 << 20]).unwrap_or(&40_000),
+            pause_us_max: pause_us_max(random, &shop),
+            goods,
+            queue_bytes_max: random.one_of([2_000, 40_000, 8 << 20]),
             auto_sync: random.one_in(6),
             commands,
             wishes: swarm(random, &Wish::USUAL, 75),
@@ -83,9 +81,8 @@ impl Mix {
             retry_percent: random.below(30),
             other_body_percent: random.below(25),
             edge_percent: random.below(12),
-            pause_us_max: *random.pick(&[1, 1_000, 400_000, 30_000_000]).unwrap_or(&1_000),
             sales_clock: if random.one_in(3) { Clock::Event } else { Clock::Wall },
-            sales_days: *random.pick(&[3, 4, 10, 33]).unwrap_or(&33),
+            sales_days: random.one_of([3, 4, 10, 33]),
             ends_with_gap: random.one_in(8),
             shop,
         }
@@ -105,10 +102,6 @@ impl Mix {
     }
 }
 
-fn weight(random: &mut Random, limit: u64) -> u32 {
-    u32::try_from(random.below(limit)).unwrap_or(0)
-}
-
 /// Keeps each kind with a chance; at least one of them.
 fn swarm(random: &mut Random, usual: &[u32], keep_percent: u64) -> Vec<u32> {
     let mut kept: Vec<u32> =
@@ -120,29 +113,62 @@ fn swarm(random: &mut Random, usual: &[u32], keep_percent: u64) -> Vec<u32> {
 
 fn shop(random: &mut Random) -> Shop {
     Shop {
-        lanes: *random.pick(&[1, 1, 2, 3, 5]).unwrap_or(&2),
+        lanes: random.one_of([1, 1, 2, 3, 5]),
         charge_min: 1,
-        charge_max: *random.pick(&[500, 100_000, 10_000_000, BALANCE_MAX]).unwrap_or(&500),
-        order_lines_max: *random.pick(&[2, 5, 500]).unwrap_or(&5),
-        line_units_max: *random.pick(&[9, 100, 10_000]).unwrap_or(&100),
-        order_deadline_us: *random
-            .pick(&[Micros::SECOND, Micros::MINUTE, 15 * Micros::MINUTE])
-            .unwrap_or(&Micros::MINUTE),
+        charge_max: BALANCE_MAX,
+        order_lines_max: random.one_of([2, 5, 500]),
+        line_units_max: random.one_of([9, 100, 10_000]),
+        order_deadline_us: random.one_of([Micros::SECOND, Micros::MINUTE, 15 * Micros::MINUTE]),
     }
+}
+
+/// Mostly so that there is enough of everything for some orders and too little for others.
+fn goods(random: &mut Random, shop: &mut Shop) -> Goods {
+    let is_large = random.one_in(50);
+    if is_large {
+        shop.order_lines_max = 500;
+    }
+    let products_max = random.one_of([2, 6, 30]);
+    // Now and then a line more than an order may have.
+    let lines_most = shop.order_lines_max + random.index(2);
+    let lines_usual = if is_large { 500 } else { random.one_of([1, 3, 8]).min(lines_most) };
+    let quantity_usual = random.one_of([2, 6, 25]).min(shop.line_units_max);
+    let price_max = random.one_of([3, 50, 50, 50, 1_000, 1_000, PRICE_AND_STOCK_MAX]);
+    let lines = i64::try_from(lines_usual.min(shop.order_lines_max)).unwrap_or(1);
+    // About what an order costs: half of the most, three times over.
+    let order = price_max.saturating_mul(quantity_usual * lines / 8 + 1).min(BALANCE_MAX / 100);
+    let charge_usual = order.saturating_mul(random.one_of([1, 4, 30])) / 2 + 1;
+    shop.charge_max =
+        charge_usual.saturating_mul(random.one_of([1, 100, BALANCE_MAX])).min(BALANCE_MAX);
+    Goods {
+        products: if is_large { LARGE } else { 1 + random.below(products_max) },
+        price_max,
+        stock_max: quantity_usual * random.one_of([2, 20, 300]),
+        charge_usual,
+        quantity_usual,
+        lines_usual,
+    }
+}
+
+/// Mostly so short that an order has a chance to be decided before its deadline.
+fn pause_us_max(random: &mut Random, shop: &Shop) -> u64 {
+    let pause = random.one_of([1, 1_000, 400_000, 30_000_000]);
+    let brief = shop.order_deadline_us.unsigned_abs() / 100;
+    if random.one_in(4) { pause } else { pause.min(brief) }
 }
 
 fn limits(random: &mut Random) -> Limits {
     let usual = Limits::default();
     Limits {
-        batch_records_max: *random.pick(&[1, 3, 20, 1024]).unwrap_or(&20),
-        batch_bytes_max: *random.pick(&[200, 2_000, 192 * 1024]).unwrap_or(&2_000),
-        commit_bytes_max: *random.pick(&[1, 2_000, 512 * 1024]).unwrap_or(&2_000),
-        step_bytes_max: *random.pick(&[1, 1_500, 192 * 1024]).unwrap_or(&1_500),
-        unprojected_entries_max: *random.pick(&[1, 40, 50_000]).unwrap_or(&40),
-        cells_max: *random.pick(&[1, 12, 100, 400_000]).unwrap_or(&12),
-        reminder_repeat_us: *random.pick(&[Micros::SECOND, 5 * Micros::SECOND]).unwrap_or(&1),
-        reminders_max: *random.pick(&[1, 1_000]).unwrap_or(&1),
-        restore_bytes_max: *random.pick(&[1, 3_000, 1 << 20]).unwrap_or(&3_000),
+        batch_records_max: random.one_of([1, 3, 20, 1024]),
+        batch_bytes_max: random.one_of([200, 2_000, 192 * 1024]),
+        commit_bytes_max: random.one_of([1, 2_000, 512 * 1024]),
+        step_bytes_max: random.one_of([1, 1_500, 192 * 1024]),
+        unprojected_entries_max: random.one_of([1, 40, 50_000]),
+        cells_max: random.one_of([1, 12, 100, 400_000]),
+        reminder_repeat_us: random.one_of([Micros::SECOND, 5 * Micros::SECOND]),
+        reminders_max: random.one_of([1, 1_000]),
+        restore_bytes_max: random.one_of([1, 3_000, 1 << 20]),
         ..usual
     }
 }

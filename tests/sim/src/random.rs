@@ -20,6 +20,11 @@ impl Random {
         self.bits() % limit.max(1)
     }
 
+    /// 0 to `limit` - 1, as a small number.
+    pub(crate) fn count(&mut self, limit: u32) -> u32 {
+        u32::try_from(self.below(u64::from(limit))).unwrap_or(0)
+    }
+
     /// Both ends are possible.
     pub(crate) fn between(&mut self, low: i64, high: i64) -> i64 {
         let span = high.abs_diff(low).saturating_add(1);
@@ -45,6 +50,10 @@ impl Random {
 
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.index(from.len()))
+    }
+
+    pub(crate) fn one_of<T: Copy, const N: usize>(&mut self, from: [T; N]) -> T {
+        from[self.index(N)]
     }
 
     /// An index, as likely as its weight; 0 where nothing has any.

@@ -13,6 +13,9 @@ use jupan_log::{Log, ReadLimit, memory::MemoryLog};
 use jupan_schemas::{Codec, Micros, Sale, TopicId};
 use std::sync::Arc;
 
+/// Lengths of windows, the running one most often.
+const DAYS: [u32; 6] = [1, 3, 3, 3, 7, 30];
+
 /// A question, when it was asked, and what was answered.
 pub(crate) struct Asked {
     pub(crate) now: Micros,
@@ -55,7 +58,7 @@ impl Sellers {
 
     /// Does one thing, and now and then fails to.
     pub(crate) fn act(&mut self, log: &MemoryLog, clock_high: Micros) -> Result<(), Violation> {
-        match self.random.weighted(&[40, 25, 8, 12, 4, 3]) {
+        match self.random.weighted(&[40, 35, 8, 12, 4, 3]) {
             0 => self.turn(log).map(drop),
             1 => {
                 let query = self.query(log);
@@ -161,14 +164,18 @@ impl Sellers {
 
     /// Any window; often one that begins or ends where a sale lies.
     fn query(&mut self, log: &MemoryLog) -> TopQuery {
-        let days = *self.random.pick(&[1, 2, 3, 3, 3, 7, 30, 0, 31]).unwrap_or(&3);
-        let limit = *self.random.pick(&[1, 3, 10, 100, 0, 101]).unwrap_or(&5);
-        let as_of = match self.random.below(8) {
-            0..3 => None,
-            3 => Some(log.now().plus(self.random.between(-1, 1))),
-            4 => Some(log.now().plus(self.random.between(-40 * Micros::DAY, 0))),
+        let is_odd = self.random.one_in(20);
+        let days = if is_odd { self.random.one_of([0, 31]) } else { self.random.one_of(DAYS) };
+        let is_odd = self.random.one_in(20);
+        let limit = self.random.one_of(if is_odd { [0, 101] } else { [3, 100] });
+        let as_of = match self.random.below(16) {
+            0..4 => None,
+            4 => Some(log.now().plus(self.random.between(-1, 1))),
+            5 => Some(log.now().plus(self.random.between(-40 * Micros::DAY, 0))),
             _ => self.some_sale(log).map(|sale| self.edge(sale.sold_at, days)),
         };
+        // Most of what has no answer yet is asked without a time.
+        let as_of = as_of.filter(|as_of| *as_of <= log.now() || self.random.one_in(10));
         TopQuery { days, limit, as_of }
     }
 
@@ -176,10 +183,9 @@ impl Sellers {
     fn edge(&mut self, sold_at: Micros, days: u32) -> Micros {
         let ends = if self.random.one_in(2) { i64::from(days) * Micros::DAY } else { 0 };
         let in_minute = sold_at.0.rem_euclid(Micros::MINUTE);
-        let on_minute =
-            *self.random.pick(&[0, -in_minute, Micros::MINUTE - in_minute]).unwrap_or(&0);
+        let on_minute = self.random.one_of([0, -in_minute, Micros::MINUTE - in_minute]);
         let off = [0, 1, -1, Micros::MINUTE, -Micros::MINUTE];
-        let off = *self.random.pick(&off).unwrap_or(&0);
+        let off = self.random.one_of(off);
         sold_at.plus(ends + on_minute + off)
     }
 

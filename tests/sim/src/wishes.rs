@@ -56,7 +56,7 @@ impl Workload {
     /// Mostly a known one, now and then one that nobody has, or that nobody can have.
     pub(crate) fn id(&mut self, mix: &Mix, known: u64) -> u64 {
         if self.random.percent(mix.edge_percent) {
-            return *self.random.pick(&[0, known + 1, ID_LIMIT - 1, ID_LIMIT]).unwrap_or(&0);
+            return self.random.one_of([0, known + 1, ID_LIMIT - 1, ID_LIMIT]);
         }
         1 + self.random.below(known)
     }
@@ -64,7 +64,7 @@ impl Workload {
     pub(crate) fn key(&mut self, mix: &Mix) -> String {
         if self.random.percent(mix.edge_percent) && self.random.one_in(3) {
             let chars = [0, KEY_CHARS_MAX, KEY_CHARS_MAX + 1];
-            let chars = *self.random.pick(&chars).unwrap_or(&0);
+            let chars = self.random.one_of(chars);
             return "한".repeat(chars);
         }
         format!("k{}", self.next_key)
@@ -73,13 +73,13 @@ impl Workload {
     fn quantity(&mut self, mix: &Mix) -> Units {
         if self.random.percent(mix.edge_percent) {
             let max = mix.shop.line_units_max;
-            return Units(*self.random.pick(&[0, -1, max, max + 1, i64::MAX]).unwrap_or(&0));
+            return Units(self.random.one_of([0, -1, max, max + 1, i64::MAX]));
         }
-        Units(self.random.between(1, mix.quantity_usual))
+        Units(self.random.between(1, mix.goods.quantity_usual))
     }
 
     fn line(&mut self, mix: &Mix) -> Line {
-        let product_id = ProductId(self.id(mix, mix.products));
+        let product_id = ProductId(self.id(mix, mix.goods.products));
         Line { product_id, quantity: self.quantity(mix) }
     }
 
@@ -105,20 +105,18 @@ impl Workload {
             Wish::RegisterUser => {
                 let is_odd = self.random.percent(mix.edge_percent);
                 let odd = [("", "a@b"), ("Ada", "a@b@c"), ("Ada", "@b"), ("Ada", "ab")];
-                let (name, email) = match self.random.pick(&odd) {
-                    Some(odd) if is_odd => *odd,
-                    _ => ("Ada", "ada@example.org"),
-                };
+                let usual = ("Ada", "ada@example.org");
+                let (name, email) = if is_odd { self.random.one_of(odd) } else { usual };
                 let (name, email) = (name.to_owned(), email.to_owned());
                 UserPayload::RegisterUser(RegisterUser { name, email })
             }
             Wish::Charge => {
                 let max = mix.shop.charge_max;
                 let odd = [0, -1, max, max + 1, i64::MAX];
-                let usual = self.random.between(1, mix.charge_usual);
+                let usual = self.random.between(1, mix.goods.charge_usual);
                 let is_odd = self.random.percent(mix.edge_percent);
-                let odd = self.random.pick(&odd).copied().filter(|_| is_odd);
-                UserPayload::ChargeBalance(ChargeBalance { amount: Money(odd.unwrap_or(usual)) })
+                let amount = Money(if is_odd { self.random.one_of(odd) } else { usual });
+                UserPayload::ChargeBalance(ChargeBalance { amount })
             }
             Wish::AddToCart => {
                 let Line { product_id, quantity } = self.line(mix);
@@ -147,7 +145,7 @@ impl Workload {
             }
             _ => {
                 let least = usize::from(self.random.percent(98));
-                let count = self.random.size(least, mix.lines_usual);
+                let count = self.random.size(least, mix.goods.lines_usual);
                 let items = (0..count).map(|_| self.line(mix)).collect();
                 UserPayload::PlaceOrder(PlaceOrder { items, from_cart: false, payment })
             }
@@ -157,9 +155,9 @@ impl Workload {
     pub(crate) fn product_payload(&mut self, mix: &Mix, wish: Wish) -> ProductPayload {
         let is_odd = self.random.percent(mix.edge_percent);
         let odd = [-1, 0, 1_000_000_000_000, 1_000_000_000_001];
-        let odd = self.random.pick(&odd).copied().filter(|_| is_odd);
-        let price = Money(odd.unwrap_or_else(|| self.random.between(0, mix.price_max)));
-        let units = Units(odd.unwrap_or_else(|| self.random.between(1, mix.stock_max)));
+        let odd = is_odd.then(|| self.random.one_of(odd));
+        let price = Money(odd.unwrap_or_else(|| self.random.between(0, mix.goods.price_max)));
+        let units = Units(odd.unwrap_or_else(|| self.random.between(1, mix.goods.stock_max)));
         match wish {
             Wish::RegisterProduct => {
                 let name = "Abacus".to_owned();

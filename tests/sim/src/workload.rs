@@ -63,13 +63,13 @@ impl Workload {
         for user in 1..=mix.users {
             let payload = self.user_payload(mix, Wish::RegisterUser, user);
             asked.push(self.of_user(mix, user, format!("r{user}"), payload, now));
-            let amount = Money(mix.charge_usual.min(mix.shop.charge_max));
+            let amount = Money(mix.goods.charge_usual.min(mix.shop.charge_max));
             let payload = UserPayload::ChargeBalance(ChargeBalance { amount });
             asked.push(self.of_user(mix, user, format!("c{user}"), payload, now));
         }
-        for product in 1..=mix.products {
-            let price = Money(self.random.between(0, mix.price_max));
-            let stock = Units(self.random.between(0, mix.stock_max));
+        for product in 1..=mix.goods.products {
+            let price = Money(self.random.between(0, mix.goods.price_max));
+            let stock = Units(self.random.between(0, mix.goods.stock_max));
             let name = format!("Product {product}");
             let payload = ProductPayload::RegisterProduct(RegisterProduct { name, price, stock });
             asked.push(self.of_product(mix, product, format!("r{product}"), payload, now));
@@ -92,7 +92,7 @@ impl Workload {
         let key = self.key(mix);
         match wish {
             Wish::RegisterProduct | Wish::ChangeProduct | Wish::Restock => {
-                let product = self.id(mix, mix.products);
+                let product = self.id(mix, mix.goods.products);
                 let payload = self.product_payload(mix, wish);
                 self.of_product(mix, product, key, payload, now)
             }
@@ -109,7 +109,7 @@ impl Workload {
     /// Somebody asks for the same order over and over, from everywhere.
     fn burst(&mut self, mix: &Mix, now: Micros) -> Option<Asked> {
         if self.burst_left == 0 && self.random.one_in(150) {
-            self.burst_left = *self.random.pick(&[3, 15, ASKED_AGAIN_MAX]).unwrap_or(&3);
+            self.burst_left = self.random.one_of([3, 15, ASKED_AGAIN_MAX]);
             let is_order =
                 |sent: &&Sent| matches!(sent, Sent::User(.., UserPayload::PlaceOrder(_)));
             self.burst_of = self.sent.iter().rev().find(is_order).cloned();
@@ -190,7 +190,7 @@ impl Workload {
         }
         let (old, ahead) = (-14 * Micros::DAY, 5 * Micros::MINUTE);
         let edges = [old - 1, old, old + 1, ahead - 1, ahead, ahead + 1];
-        now.plus(*self.random.pick(&edges).unwrap_or(&0))
+        now.plus(self.random.one_of(edges))
     }
 
     fn occurred_at(&mut self, now: Micros) -> Option<Micros> {
@@ -198,7 +198,8 @@ impl Workload {
             0 => Some(now),
             1 => Some(now.plus(1)),
             2..5 => {
-                let ago = self.random.between(1, 40 * Micros::DAY);
+                let days = self.random.one_of([1, 3, 40]);
+                let ago = self.random.between(1, days * Micros::DAY);
                 Some(now.plus(-ago))
             }
             _ => None,

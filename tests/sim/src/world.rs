@@ -132,6 +132,8 @@ impl World {
 
     fn live(&mut self) -> Result<(), Violation> {
         for asked in self.workload.opening(&self.mix, self.now()) {
+            // So that there is room for it.
+            self.ports.log.sync();
             self.append(asked);
             self.act()?;
         }
