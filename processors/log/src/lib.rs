@@ -21,6 +21,8 @@ mod layout;
 pub mod limits;
 pub mod memory;
 mod port;
+#[cfg(any(test, feature = "conformance"))]
+pub mod simulated;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use port::*;

@@ -1,6 +1,6 @@
 //! The segments as readers see them: which one holds an offset, its file, and where in it to look.
 
-use super::files::{Files, SegmentFile};
+use super::files::{FileError, Files, SegmentFile};
 use super::frame::{At, Frame, FrameReader};
 use super::index::{Samples, Stretch, Tally, index_path, read_samples, write_index};
 use super::record::Outline;
@@ -11,7 +11,7 @@ use crate::{LogRecord, ReadLimit};
 use parking_lot::{Mutex, RwLock};
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The segment that is being written.
@@ -78,7 +78,12 @@ impl Catalog {
     }
 
     /// Ends the active segment at `end` and goes on with the next one.
-    pub(crate) fn roll(&self, next: Active, end: u64, mut tally: Tally) -> io::Result<()> {
+    pub(crate) fn roll(
+        &self,
+        next: Active,
+        end: u64,
+        mut tally: Tally,
+    ) -> Result<(), FileError> {
         let old = self.active();
         let stretch = Stretch { number: old.number, first: old.first, end };
         tally.samples = old.samples.lock().clone();
@@ -99,7 +104,8 @@ impl Catalog {
         let mut records = Vec::new();
         while !reading.is_done(&records) {
             let segment = self.find(slot, reading.next)?;
-            reading.read_segment(&segment, &mut records)?;
+            let read = reading.read_segment(&segment, &mut records);
+            read.map_err(|error| in_file(segment.path(), &error))?;
         }
         self.cursors.lock().put((slot, reading.next), reading.position);
         Ok(records)
@@ -124,7 +130,8 @@ impl Catalog {
         if let Some(file) = self.open.lock().get(&closed.stretch.number) {
             return Ok(file);
         }
-        let file = self.files.open(&closed.path)?;
+        let opened = self.files.open(&closed.path);
+        let file = opened.map_err(|error| in_file(&closed.path, &error))?;
         self.open.lock().put(closed.stretch.number, file.clone());
         Ok(file)
     }
@@ -138,7 +145,10 @@ impl Catalog {
         let stored = index.and_then(|index| read_samples(index.as_ref(), self.layout, stretch));
         let samples = match stored {
             Some(samples) => samples,
-            None => self.sample_again(stretch, file)?,
+            None => {
+                let sampled = self.sample_again(stretch, file);
+                sampled.map_err(|error| in_file(&closed.path, &error))?
+            }
         };
         let samples = Arc::new(samples);
         self.indexes.lock().put(stretch.number, samples.clone());
@@ -163,6 +173,13 @@ impl Catalog {
 }
 
 impl Segment {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Closed(closed, ..) => &closed.path,
+            Self::Active(active) => &active.path,
+        }
+    }
+
     fn reader(&self) -> FrameReader<'_> {
         let (file, number, first) = match self {
             Self::Closed(closed, file, _) => (file, closed.stretch.number, closed.stretch.first),
@@ -257,6 +274,11 @@ fn intact(at: At, position: u64) -> io::Result<Frame> {
         At::Frame(frame) => Ok(frame),
         At::Bad(cause) => Err(damaged(format!("at position {position}: {cause}"))),
     }
+}
+
+/// Names the segment that could not be read.
+fn in_file(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn damaged(cause: String) -> io::Error {

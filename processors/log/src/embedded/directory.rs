@@ -1,10 +1,9 @@
 //! The data directory: its lock, and the facts that were fixed when it was made.
 
 use super::OpenError;
-use super::files::Files;
+use super::files::{FileError, Files, Lock, read_whole};
 use super::segment::FORMAT;
 use crate::Clock;
-use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -44,7 +43,7 @@ pub(crate) struct Directory {
     pub(crate) log: PathBuf,
     pub(crate) lanes: u16,
     /// Held while the log is open.
-    pub(crate) lock: File,
+    pub(crate) lock: Lock,
 }
 
 /// Makes the directory if it is missing, locks it, and reads or fixes its number of lanes.
@@ -56,11 +55,12 @@ pub(crate) fn enter(
 ) -> Result<Directory, OpenError> {
     let log = dir.join("log");
     make_dir(dir, files)?;
-    let lock = lock(dir)?;
+    let lock = lock(dir, files)?;
     let path = dir.join(FACTS);
-    let lanes = match fs::read(&path) {
+    let lanes = match read_whole(files, &path) {
         Ok(bytes) => {
             let made = read_facts(&path, &bytes)?;
+            refuse_facts_without_log(&log, files)?;
             match lanes.filter(|asked| *asked != made) {
                 Some(asked) => return Err(OpenError::Lanes { dir: dir.to_owned(), made, asked }),
                 None => made,
@@ -69,7 +69,7 @@ pub(crate) fn enter(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make_dir(&log, files)?;
             refuse_segments_without_facts(&path, &log, files)?;
-            sync_parent(dir, files)?;
+            sync_ancestors(dir, files)?;
             let lanes = lanes.unwrap_or_else(default_lanes).max(1);
             let created_at = clock.now().0.to_string();
             write_facts(dir, &Facts::new(lanes, created_at), files)?;
@@ -77,7 +77,6 @@ pub(crate) fn enter(
         }
         Err(source) => return Err(OpenError::io(&path, source)),
     };
-    make_dir(&log, files)?;
     Ok(Directory { log, lanes, lock })
 }
 
@@ -88,16 +87,15 @@ fn default_lanes() -> u16 {
 }
 
 fn make_dir(dir: &Path, files: &dyn Files) -> Result<(), OpenError> {
-    if dir.is_dir() {
+    if files.is_dir(dir) {
         return Ok(());
     }
     make_dir(parent_of(dir), files)?;
-    match fs::create_dir(dir) {
+    match files.create_dir(dir) {
         // Somebody else was faster; a file in its place is none.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
-        made => made.map_err(|source| OpenError::io(dir, source))?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && files.is_dir(dir) => Ok(()),
+        made => made.map_err(|source| OpenError::io(dir, source)),
     }
-    sync_parent(dir, files)
 }
 
 fn parent_of(dir: &Path) -> &Path {
@@ -105,33 +103,32 @@ fn parent_of(dir: &Path) -> &Path {
     parent.unwrap_or_else(|| Path::new("."))
 }
 
-/// Makes the directory's own name durable, also if an earlier start made it and was killed before
-/// it could do this. Nobody makes a directory in one that may not be read.
-fn sync_parent(dir: &Path, files: &dyn Files) -> Result<(), OpenError> {
-    let parent = parent_of(dir);
-    match files.sync_dir(parent) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        synced => synced.map_err(|source| OpenError::io(parent, source)),
+/// Makes the names of the directory and of all above it durable. Any of them may have been made just
+/// now, or by an earlier start that was killed before it could do this. Nobody makes a directory in
+/// one that may not be read, and a file system that syncs none would refuse the log's, too.
+fn sync_ancestors(dir: &Path, files: &dyn Files) -> Result<(), OpenError> {
+    use io::ErrorKind as Kind;
+    for parent in dir.ancestors().filter(|named| named.parent().is_some()).map(parent_of) {
+        match files.sync_dir(parent).map_err(|source| (source.kind(), source)) {
+            Err((Kind::PermissionDenied | Kind::InvalidInput | Kind::Unsupported, _)) => {}
+            synced => synced.map_err(|(_, source)| OpenError::io(parent, source))?,
+        }
     }
+    Ok(())
 }
 
-fn lock(dir: &Path) -> Result<File, OpenError> {
+fn lock(dir: &Path, files: &dyn Files) -> Result<Lock, OpenError> {
     let path = dir.join("LOCK");
-    let mut options = OpenOptions::new();
-    let opened = options.write(true).create(true).truncate(false).open(&path);
-    let file = opened.map_err(|source| OpenError::io(&path, source))?;
     let deadline = Instant::now() + LOCK_WAIT;
     loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(source)) => return Err(OpenError::io(&path, source)),
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+        match files.lock(&path) {
+            Ok(Some(lock)) => return Ok(lock),
+            Err(source) => return Err(OpenError::io(&path, source)),
+            Ok(None) if Instant::now() < deadline => {
                 // tidy: allow(sleep) a lock tells nobody that it is free
                 thread::sleep(Duration::from_millis(20));
             }
-            Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::Locked { dir: dir.to_owned() });
-            }
+            Ok(None) => return Err(OpenError::Locked { dir: dir.to_owned() }),
         }
     }
 }
@@ -168,15 +165,24 @@ fn refuse_segments_without_facts(
     if has_segments { Err(OpenError::Facts { path: path.to_owned(), cause }) } else { Ok(()) }
 }
 
+/// Facts are written when the log's directory is there for good: where it is missing, so is the log.
+fn refuse_facts_without_log(log: &Path, files: &dyn Files) -> Result<(), OpenError> {
+    match files.list(log) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(OpenError::corrupt(log, 0, "the directory with the segments is missing"))
+        }
+        listed => listed.map(drop).map_err(|source| OpenError::io(log, source)),
+    }
+}
+
 fn write_facts(dir: &Path, facts: &Facts, files: &dyn Files) -> Result<(), OpenError> {
     let path = dir.join(FACTS);
     let temporary = dir.join("jupan.json.tmp");
-    let write = || {
-        let file = files.create(&temporary)?;
-        file.write_all_at(&serde_json::to_vec(facts)?, 0)?;
-        file.sync_data()?;
-        files.rename(&temporary, &path)?;
-        files.sync_dir(dir)
-    };
-    write().map_err(|source: io::Error| OpenError::io(&path, source))
+    let bytes = serde_json::to_vec(facts).map_err(|error| OpenError::io(&path, error.into()))?;
+    let file = FileError::of("create", &temporary, files.create(&temporary))?;
+    FileError::of("write", &temporary, file.write_all_at(&bytes, 0))?;
+    FileError::of("sync", &temporary, file.sync_data())?;
+    FileError::of("rename", &temporary, files.rename(&temporary, &path))?;
+    FileError::of("sync", dir, files.sync_dir(dir))?;
+    Ok(())
 }

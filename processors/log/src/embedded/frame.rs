@@ -157,35 +157,44 @@ impl<'a> FrameReader<'a> {
     }
 
     /// The first intact frame behind a bad one that proves the bad one's position to have been
-    /// durable. Looks at every byte up to the file's end; number and synced-through are compared
-    /// first, since they rule out almost everything at little cost.
+    /// durable. Looks at every byte up to the file's end; length, number and synced-through are
+    /// compared first, since they rule out almost everything at little cost.
     pub(crate) fn proof_behind(&mut self, bad: u64, last_number: u64) -> io::Result<Option<u64>> {
         let end = self.first + self.file.len()?.saturating_sub(super::segment::HEADER_BYTES as u64);
         let frames_max = end.saturating_sub(bad) / (FRAME_HEADER_BYTES as u64 + 1) + 1;
         let mut position = bad + 1;
         while position + (FRAME_HEADER_BYTES as u64) < end {
             let window = self.window(position, FRAME_HEADER_BYTES + 1)?;
-            let starts = window.len().saturating_sub(FRAME_HEADER_BYTES);
-            for start in 0..starts.max(1) {
-                let Some(header) = window.get(start..start + FRAME_HEADER_BYTES) else {
-                    return Ok(None);
-                };
-                let number = u64_at(header, 8);
-                let synced_through = u64_at(header, 16);
+            let mut start = 0;
+            while let Some(header) = window.get(start..start + FRAME_HEADER_BYTES) {
+                let length = u32_at(header, 0) as usize;
+                if length == 0 || length > FRAME_PAYLOAD_BYTES_MAX {
+                    start += no_frame_in(&window[start..]);
+                    continue;
+                }
                 let here = position + start as u64;
-                let may_prove = u32_at(header, 0) != 0
-                    && number > last_number
+                let (number, synced_through) = (u64_at(header, 8), u64_at(header, 16));
+                let may_prove = number > last_number
                     && number - last_number <= frames_max
                     && synced_through > bad
                     && synced_through <= here;
                 if may_prove && matches!(self.at(here)?, At::Frame(_)) {
                     return Ok(Some(here));
                 }
+                start += 1;
             }
-            position += starts.max(1) as u64;
+            position += start.max(1) as u64;
         }
         Ok(None)
     }
+}
+
+/// At how many bytes from the first on no frame starts, if none does at the first: in the zeros
+/// ahead of the log's end many at once.
+fn no_frame_in(bytes: &[u8]) -> usize {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    // A length that is not zero may begin with three zeros.
+    if bytes.starts_with(&ZEROS) { ZEROS.len() - 3 } else { 1 }
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

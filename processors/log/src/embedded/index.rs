@@ -9,13 +9,12 @@
 //! per slot and sample: u64 offset, u64 position · u32 crc32c of the samples
 //! ```
 
-use super::files::{Files, SegmentFile};
+use super::files::{FileError, Files, SegmentFile};
 use super::frame::{Frame, KIND_MARK, KIND_RECORDS};
 use super::record::Outline;
 use crate::layout::{Layout, Slot};
 use crate::limits::SAMPLE_EVERY_BYTES;
 use jupan_schemas::Micros;
-use std::io;
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"JUPANIDX";
@@ -132,12 +131,13 @@ pub(crate) fn write_index(
     segment: &Path,
     stretch: Stretch,
     tally: &Tally,
-) -> io::Result<()> {
+) -> Result<(), FileError> {
     let path = index_path(segment);
     let temporary = path.with_extension("idx.tmp");
-    let file = files.create(&temporary)?;
-    file.write_all_at(&encode(stretch, tally), 0)?;
-    files.rename(&temporary, &path)
+    let file = FileError::of("create", &temporary, files.create(&temporary))?;
+    let written = file.write_all_at(&encode(stretch, tally), 0);
+    FileError::of("write", &temporary, written)?;
+    FileError::of("rename", &temporary, files.rename(&temporary, &path))
 }
 
 fn encode(stretch: Stretch, tally: &Tally) -> Vec<u8> {

@@ -3,6 +3,7 @@
 //! ```text
 //! <dir>/LOCK                    held while the log is open
 //! <dir>/jupan.json              format, lanes, when it was made
+//! <dir>/floor                   a position that was durable; the log never ends before it
 //! <dir>/log/<position>.seg      frames from this position on
 //! <dir>/log/<position>.idx      where offsets lie in a finished segment; may be deleted
 //! ```
@@ -16,6 +17,7 @@
 mod catalog;
 mod directory;
 pub mod files;
+mod floor;
 mod frame;
 mod index;
 mod lane;
@@ -24,6 +26,8 @@ mod recover;
 mod segment;
 mod shared;
 mod state;
+#[cfg(any(test, feature = "conformance"))]
+mod stepped;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -39,20 +43,22 @@ use crate::{
 };
 use async_trait::async_trait;
 use catalog::{Active, Catalog};
-use files::{Files, RealFiles};
+use files::{FileError, Files, Lock, RealFiles};
+use floor::{Floor, floor_path, read_floor};
 use jupan_schemas::{Lane, Micros, Role, TopicId};
 use parking_lot::Mutex;
 use record::Draft;
 use recover::{Place, Recovered};
 use shared::{Parts, Shared};
 use state::{Phase, State, Visible};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
+#[cfg(any(test, feature = "conformance"))]
+pub use stepped::Stepped;
 use writer::Writer;
 
 /// Told why the log can no longer be written.
@@ -152,12 +158,29 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// The file that it is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Locked { dir } | Self::Lanes { dir, .. } => dir,
+            Self::Io { path, .. }
+            | Self::Format { path, .. }
+            | Self::Facts { path, .. }
+            | Self::Corrupt { path, .. } => path,
+        }
+    }
+
     fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
     }
 
     fn corrupt(path: &Path, position: u64, cause: &str) -> Self {
         Self::Corrupt { path: path.to_owned(), position, cause: cause.to_owned() }
+    }
+}
+
+impl From<FileError> for OpenError {
+    fn from(FileError { path, source, .. }: FileError) -> Self {
+        Self::Io { path, source }
     }
 }
 
@@ -169,8 +192,9 @@ pub struct EmbeddedLog {
 
 /// What ends with the log: the lock is given up after the writer's last sync.
 struct Running {
-    writer: JoinHandle<()>,
-    lock: File,
+    /// None where somebody else makes the writer's steps.
+    writer: Option<JoinHandle<()>>,
+    lock: Lock,
 }
 
 impl EmbeddedLog {
@@ -184,20 +208,15 @@ impl EmbeddedLog {
         options: Options,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, OpenError> {
-        let files = options.files.clone();
-        let directory = directory::enter(dir, options.lanes, files.as_ref(), clock.as_ref())?;
-        let layout = Layout::new(directory.lanes);
-        let log_dir = directory.log;
-        let place =
-            Place { files: files.as_ref(), log_dir: &log_dir, layout, clock: clock.as_ref() };
-        let recovered = place.recover()?;
-        let segment_bytes = options.segment_bytes.max(SEGMENT_BYTES_MIN);
-        let (shared, writer) = assemble(recovered, options, layout, clock, log_dir, segment_bytes);
+        let (shared, writer, lock) = start(dir, options, clock)?;
         let builder = std::thread::Builder::new().name("jupan-log".to_owned());
         let writer =
             builder.spawn(move || writer.run()).map_err(|source| OpenError::io(dir, source))?;
-        let running = Running { writer, lock: directory.lock };
-        Ok(Arc::new(Self { shared, running: Mutex::new(Some(running)) }))
+        Ok(Self::running(shared, Some(writer), lock))
+    }
+
+    fn running(shared: Arc<Shared>, writer: Option<JoinHandle<()>>, lock: Lock) -> Arc<Self> {
+        Arc::new(Self { shared, running: Mutex::new(Some(Running { writer, lock })) })
     }
 
     /// Takes no more appends and commits, writes and syncs what was taken, marks it, and gives up
@@ -206,7 +225,7 @@ impl EmbeddedLog {
     pub fn close(&self) {
         let Some(running) = self.running.lock().take() else { return };
         self.shared.close();
-        if running.writer.join().is_err() {
+        if running.writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the log's writer ended unexpectedly");
         }
         drop(running.lock);
@@ -251,6 +270,24 @@ impl EmbeddedLog {
     }
 }
 
+/// Locks and reads the directory; nothing is written to the log until the writer begins.
+fn start(
+    dir: &Path,
+    options: Options,
+    clock: Arc<dyn Clock>,
+) -> Result<(Arc<Shared>, Writer, Lock), OpenError> {
+    let files = options.files.as_ref();
+    let directory = directory::enter(dir, options.lanes, files, clock.as_ref())?;
+    let layout = Layout::new(directory.lanes);
+    let (log_dir, clock_now) = (&directory.log, clock.as_ref());
+    let floor_path = floor_path(dir);
+    let floor = read_floor(files, &floor_path).map_err(|s| OpenError::io(&floor_path, s))?;
+    let recovered = Place { files, log_dir, layout, clock: clock_now, floor }.recover()?;
+    let floor = Floor::create(files, dir, recovered.position)?;
+    let (shared, writer) = assemble(recovered, options, layout, clock, directory.log, floor);
+    Ok((shared, writer, directory.lock))
+}
+
 /// Puts the log together from what a start found.
 fn assemble(
     recovered: Recovered,
@@ -258,7 +295,7 @@ fn assemble(
     layout: Layout,
     clock: Arc<dyn Clock>,
     log_dir: PathBuf,
-    segment_bytes: u64,
+    floor: Floor,
 ) -> (Arc<Shared>, Writer) {
     let Recovered { closed, header, path, file, mut tally, position, is_marked } = recovered;
     let samples = Mutex::new(std::mem::take(&mut tally.samples));
@@ -280,13 +317,14 @@ fn assemble(
         shared: shared.clone(),
         files,
         log_dir,
-        segment_bytes,
+        segment_bytes: options.segment_bytes.max(SEGMENT_BYTES_MIN),
         segment,
         tally,
         position,
         synced: position,
         zeroed: position,
         is_marked,
+        floor,
         frames: Vec::new(),
     };
     (shared, writer)

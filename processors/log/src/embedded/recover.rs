@@ -3,8 +3,8 @@
 //!
 //! All segments but the last were finished: whoever made the next one had synced them. Only the
 //! last may end in the middle of a frame. Its first bad frame is a torn write, unless an intact
-//! frame behind it says that the bad one's position was durable: then it is corruption, and the
-//! start is refused. Frames that no later frame proves are copied into a new segment: they may be
+//! frame behind it, or the log's floor, says that the bad one's position was durable: then it is
+//! corruption, and the start is refused. Frames that no later frame proves are copied into a new segment: they may be
 //! in the machine's cache only, and a sync of the same file proves nothing after an earlier one
 //! failed.
 
@@ -47,6 +47,8 @@ pub(crate) struct Place<'a> {
     pub(crate) log_dir: &'a Path,
     pub(crate) layout: Layout,
     pub(crate) clock: &'a dyn Clock,
+    /// Everything before it was durable when the log was last open.
+    pub(crate) floor: u64,
 }
 
 struct Found {
@@ -59,7 +61,10 @@ impl Place<'_> {
     pub(crate) fn recover(&self) -> Result<Recovered, OpenError> {
         let mut found = self.segments()?;
         let mut tally = Tally::new(self.layout);
-        let Some(last) = found.pop() else { return self.first_segment(tally) };
+        let Some(last) = found.pop() else {
+            self.refuse_below_floor(self.log_dir, 0)?;
+            return self.first_segment(tally);
+        };
         let mut closed = Vec::with_capacity(found.len() + 1);
         for (index, segment) in found.iter().enumerate() {
             let next = found.get(index + 1).map_or(last.header.first, |next| next.header.first);
@@ -97,10 +102,16 @@ impl Place<'_> {
         }
     }
 
+    /// Nothing was changed yet when this is asked.
+    fn refuse_below_floor(&self, path: &Path, end: u64) -> Result<(), OpenError> {
+        let floor = self.floor;
+        let cause = format!("the log ends there, but everything before {floor} was durable");
+        if end < floor { Err(OpenError::corrupt(path, end, &cause)) } else { Ok(()) }
+    }
+
     fn first_segment(&self, tally: Tally) -> Result<Recovered, OpenError> {
         let header = SegmentHeader { number: 1, first: 0, created: self.clock.now() };
-        let (path, file) = create_segment(self.files, self.log_dir, header, &[])
-            .map_err(|source| OpenError::io(self.log_dir, source))?;
+        let (path, file) = create_segment(self.files, self.log_dir, header, &[])?;
         let closed = Vec::new();
         Ok(Recovered { closed, header, path, file, tally, position: 0, is_marked: true })
     }
@@ -145,8 +156,7 @@ impl Place<'_> {
     }
 
     fn finish(&self, found: &Found, stretch: Stretch, tally: &Tally) -> Result<(), OpenError> {
-        write_index(self.files, &found.path, stretch, tally)
-            .map_err(|source| OpenError::io(&index_path(&found.path), source))
+        Ok(write_index(self.files, &found.path, stretch, tally)?)
     }
 
     /// Finds the end of the last segment and copies what is not proven of it into a new one.
@@ -172,8 +182,7 @@ impl Place<'_> {
         let created = self.clock.now();
         let header = SegmentHeader { number: new_number, first: tail.proven, created };
         let copied = self.copy(last, header, tail.end, &mut tally)?;
-        let (path, file) = create_segment(self.files, self.log_dir, header, &copied.frames)
-            .map_err(|source| OpenError::io(self.log_dir, source))?;
+        let (path, file) = create_segment(self.files, self.log_dir, header, &copied.frames)?;
         if let Some(old) = closed.last().filter(|_| !is_replaced) {
             self.finish(last, old.stretch, &proven)?;
         }
@@ -205,6 +214,7 @@ impl Place<'_> {
             let cause = format!("{bad}, but the frame at {by} proves that there was one");
             return Err(OpenError::corrupt(&last.path, tail.end, &cause));
         }
+        self.refuse_below_floor(&last.path, tail.end)?;
         if bad != NO_FRAME {
             tracing::warn!(position = tail.end, cause = bad, "an unfinished write is cut off");
         }

@@ -8,9 +8,8 @@
 //! beyond the next segment's first position were cut off and are ignored.
 
 use super::OpenError;
-use super::files::{Files, SegmentFile};
+use super::files::{FileError, Files, SegmentFile};
 use jupan_schemas::Micros;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,16 +99,17 @@ pub(crate) fn create_segment(
     log_dir: &Path,
     header: SegmentHeader,
     frames: &[u8],
-) -> io::Result<(PathBuf, Arc<dyn SegmentFile>)> {
+) -> Result<(PathBuf, Arc<dyn SegmentFile>), FileError> {
     let path = segment_path(log_dir, header.first);
     let temporary = path.with_extension("seg.tmp");
-    let file = files.create(&temporary)?;
-    file.write_all_at(&header.encode(), 0)?;
+    let file = FileError::of("create", &temporary, files.create(&temporary))?;
+    FileError::of("write", &temporary, file.write_all_at(&header.encode(), 0))?;
     if !frames.is_empty() {
-        file.write_all_at(frames, HEADER_BYTES as u64)?;
+        let written = file.write_all_at(frames, HEADER_BYTES as u64);
+        FileError::of("write", &temporary, written)?;
     }
-    file.sync_data()?;
-    files.rename(&temporary, &path)?;
-    files.sync_dir(log_dir)?;
+    FileError::of("sync", &temporary, file.sync_data())?;
+    FileError::of("rename", &temporary, files.rename(&temporary, &path))?;
+    FileError::of("sync", log_dir, files.sync_dir(log_dir))?;
     Ok((path, file))
 }

@@ -85,6 +85,17 @@ pub(crate) struct Parts {
     pub(crate) on_failure: Option<OnFailure>,
 }
 
+/// Moves units into a group until it is large enough.
+fn fill(group: &mut VecDeque<Unit>, state: &mut State) {
+    let mut bytes = 0;
+    while bytes < GROUP_BYTES
+        && let Some(unit) = state.queue.pop_front()
+    {
+        bytes += unit.bytes.len();
+        group.push_back(unit);
+    }
+}
+
 thread_local! {
     /// The sync that this thread's last wait saw.
     static SEEN_SYNC: Cell<u64> = const { Cell::new(0) };
@@ -182,14 +193,21 @@ impl Shared {
             }
         }
         state.writer_waits = false;
-        let mut bytes = 0;
-        while bytes < GROUP_BYTES
-            && let Some(unit) = state.queue.pop_front()
-        {
-            bytes += unit.bytes.len();
-            group.push_back(unit);
-        }
+        fill(group, &mut state);
         if group.is_empty() { Work::Mark } else { Work::Group }
+    }
+
+    /// Takes the next group from the queue, if there is one.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(crate) fn take_group(&self, group: &mut VecDeque<Unit>) -> bool {
+        fill(group, &mut self.state.lock());
+        !group.is_empty()
+    }
+
+    /// Whether nothing is written any more.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.state.lock().phase, Phase::Failed(_))
     }
 
     /// Tells everybody that all units up to this ticket are durable.

@@ -5,7 +5,8 @@
 //! system may have dropped what it could not write, and the next sync would succeed without it.
 
 use super::catalog::Active;
-use super::files::Files;
+use super::files::{FileError, Files};
+use super::floor::Floor;
 use super::frame::{FRAME_HEADER_BYTES, FrameHead, KIND_MARK, KIND_RECORDS, write_frame};
 use super::index::{Samples, Tally};
 use super::segment::{HEADER_BYTES, SegmentHeader, create_segment, file_place};
@@ -14,7 +15,7 @@ use super::state::Unit;
 use crate::limits::{GROUP_BYTES, ZERO_AHEAD_BYTES};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub(crate) struct Writer {
     /// The file is zeros from the last frame up to here, as a position.
     pub(crate) zeroed: u64,
     pub(crate) is_marked: bool,
+    pub(crate) floor: Floor,
     /// Frames that are encoded and not yet written.
     pub(crate) frames: Vec<u8>,
 }
@@ -43,27 +45,46 @@ impl Writer {
         let shared = self.shared.clone();
         let guard = EndGuard(&shared);
         if let Err(error) = self.work() {
-            shared.fail(&error.to_string());
+            shared.fail(&error.told());
         }
         std::mem::forget(guard);
     }
 
-    fn work(&mut self) -> io::Result<()> {
-        // What a start copied is proven at once.
-        self.mark()?;
+    fn work(&mut self) -> Result<(), FileError> {
+        self.begin()?;
         let mut group = VecDeque::new();
         loop {
-            match self.shared.next_work(&mut group, self.is_marked) {
-                Work::Group => self.write_group(&mut group)?,
-                Work::Mark => self.mark()?,
-                Work::End => return self.mark(),
+            let work = self.shared.next_work(&mut group, self.is_marked);
+            if self.carry_out(&work, &mut group)?.is_break() {
+                return Ok(());
             }
         }
     }
 
+    /// What a start copied is proven at once.
+    pub(crate) fn begin(&mut self) -> Result<(), FileError> {
+        self.mark()
+    }
+
+    pub(crate) fn carry_out(
+        &mut self,
+        work: &Work,
+        group: &mut VecDeque<Unit>,
+    ) -> Result<ControlFlow<()>, FileError> {
+        match work {
+            Work::Group => self.write_group(group)?,
+            Work::Mark => self.mark()?,
+            Work::End => {
+                self.mark()?;
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
     /// Writes the group's units as frames: a commit is one, appends that follow each other share
     /// one.
-    fn write_group(&mut self, group: &mut VecDeque<Unit>) -> io::Result<()> {
+    fn write_group(&mut self, group: &mut VecDeque<Unit>) -> Result<(), FileError> {
         let bytes = group.iter().map(|unit| unit.bytes.len()).sum();
         let ticket = group.back().map_or(0, |unit| unit.ticket);
         while let Some(first) = group.front() {
@@ -102,13 +123,14 @@ impl Writer {
     }
 
     /// A mark proves everything before it, so that damage can be told from a torn write.
-    fn mark(&mut self) -> io::Result<()> {
+    fn mark(&mut self) -> Result<(), FileError> {
         if self.is_marked {
             return Ok(());
         }
         self.make_room(0)?;
         self.write_frame(KIND_MARK, std::iter::empty());
-        self.flush()
+        self.flush()?;
+        self.floor.raise(self.synced)
     }
 
     fn write_frame<'u>(&mut self, kind: u8, parts: impl Iterator<Item = &'u [u8]>) {
@@ -125,7 +147,7 @@ impl Writer {
 
     /// Writes and syncs what is encoded. Zeros ahead of small groups keep their syncs from changing
     /// the file's size.
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self) -> Result<(), FileError> {
         if self.frames.is_empty() {
             return Ok(());
         }
@@ -139,15 +161,16 @@ impl Writer {
             self.frames.resize(self.frames.len() + zeros, 0);
         }
         let place = file_place(self.segment.first, start);
-        self.segment.file.write_all_at(&self.frames, place)?;
-        self.segment.file.sync_data()?;
+        let (file, path) = (&self.segment.file, &self.segment.path);
+        FileError::of("write", path, file.write_all_at(&self.frames, place))?;
+        FileError::of("sync", path, file.sync_data())?;
         self.frames.clear();
         self.synced = self.position;
-        Ok(())
+        self.floor.synced(self.synced)
     }
 
     /// Goes on in a new segment if a frame with so many bytes of records does not fit any more.
-    fn make_room(&mut self, bytes: usize) -> io::Result<()> {
+    fn make_room(&mut self, bytes: usize) -> Result<(), FileError> {
         let frame = (FRAME_HEADER_BYTES + 1 + bytes) as u64;
         let end = file_place(self.segment.first, self.position) + frame;
         if end <= self.segment_bytes || self.position == self.segment.first {

@@ -6,6 +6,8 @@ use super::start::flip;
 use super::{
     ALL, USERS, append, commit, contents, open_small, segments, small, wait_durable, with_extension,
 };
+use crate::embedded::files::{Files, RealFiles};
+use crate::embedded::floor::{floor_path, read_floor};
 use crate::embedded::frame::{At, FrameReader};
 use crate::embedded::segment::{HEADER_BYTES, SegmentHeader};
 use crate::embedded::{EmbeddedLog, OpenError, Options};
@@ -27,6 +29,8 @@ struct Sample {
     /// in the file.
     frames: Vec<(Range<usize>, usize)>,
     first: u64,
+    /// What the log's floor says, as a place in the file.
+    floor: usize,
 }
 
 fn sample() -> &'static Sample {
@@ -61,12 +65,15 @@ fn make_sample() -> Sample {
     let path = segments(dir.path()).pop().expect("a segment");
     let (frames, first) = frames_of(&path);
     assert!(frames.len() > 15, "the sample has only {} frames", frames.len());
-    Sample { dir, path, frames, first }
+    let floor = read_floor(&RealFiles, &floor_path(dir.path())).expect("a floor");
+    let floor = usize::try_from(floor - first).expect("it fits") + HEADER_BYTES;
+    let last = frames.last().expect("frames").0.start;
+    assert!(frames[5].0.end < floor && floor < last, "the floor is somewhere in the middle");
+    Sample { dir, path, frames, first, floor }
 }
 
 fn frames_of(path: &Path) -> (Vec<(Range<usize>, usize)>, u64) {
-    let file = TestFiles::new(Failing::Never);
-    let file = crate::embedded::files::Files::open(&file, path).expect("open");
+    let file = RealFiles.open(path).expect("open");
     let header = SegmentHeader::read(file.as_ref(), path).expect("header");
     let mut reader = FrameReader::new(file.as_ref(), header.number, header.first, 4096);
     let mut position = header.first;
@@ -138,7 +145,8 @@ fn verdict(sample: &Sample, before: &[u8], after: &[u8]) -> Verdict {
     let Some(bad) = first_bad else { return Verdict::Kept { frames: sample.frames.len() } };
     let place = sample.frames[bad].0.start;
     let behind = &sample.frames[bad + 1..];
-    if behind.iter().any(|(bytes, synced)| is_intact(bytes) && *synced > place) {
+    let proves = |(bytes, synced): &(Range<usize>, usize)| is_intact(bytes) && *synced > place;
+    if place < sample.floor || behind.iter().any(proves) {
         let position = sample.first + (place - HEADER_BYTES) as u64;
         return Verdict::Refused { position };
     }
@@ -149,6 +157,7 @@ fn verdict(sample: &Sample, before: &[u8], after: &[u8]) -> Verdict {
 fn contents_of(sample: &Sample, frames: usize) -> Vec<Vec<LogRecord>> {
     let copy = TempDir::new().expect("a directory");
     copy_dir(sample.dir.path(), copy.path());
+    fs::remove_file(floor_path(copy.path())).expect("a floor");
     let path = copy.path().join("log").join(sample.path.file_name().expect("a name"));
     let end = frames.checked_sub(1).map_or(HEADER_BYTES, |last| sample.frames[last].0.end);
     let mut bytes = fs::read(&path).expect("read");

@@ -1,6 +1,6 @@
 //! Files that fail, tear or hold any single operation, and that know what a crash may take away.
 
-use crate::embedded::files::{Files, RealFiles, SegmentFile};
+use crate::embedded::files::{Files, Lock, RealFiles, SegmentFile};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
 use std::fs;
@@ -194,6 +194,19 @@ impl Files for TestFiles {
 
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
         RealFiles.list(dir)
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        RealFiles.is_dir(path)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.count_whole()?;
+        RealFiles.create_dir(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
+        RealFiles.lock(path)
     }
 }
 

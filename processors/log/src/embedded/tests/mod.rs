@@ -1,11 +1,13 @@
 //! The embedded log: the conformance suite, its directory after kills and damage, and its behaviour
 //! while it runs.
 
+mod crash;
 mod damage;
 mod failures;
 mod files;
 mod format;
 mod running;
+mod script;
 mod start;
 
 use super::record::RECORD_HEADER_BYTES;

@@ -1,0 +1,1 @@
+//! The disk itself: what survives, and what fails.
