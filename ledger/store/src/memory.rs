@@ -123,6 +123,16 @@ impl MemoryStore {
         state.visible = left;
     }
 
+    /// Another store that is as this one is now, to try more than one crash of the same moment.
+    pub fn copy(&self) -> Self {
+        let State { visible, durable } = &*self.0.read();
+        let durable = durable.as_ref().map(|durable| Durable {
+            tables: durable.tables.clone(),
+            unsaved: durable.unsaved.clone(),
+        });
+        Self(RwLock::new(State { visible: visible.clone(), durable }))
+    }
+
     /// Loses everything, watermarks too.
     pub fn wipe(&self) {
         let mut state = self.0.write();

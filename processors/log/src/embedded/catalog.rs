@@ -78,12 +78,7 @@ impl Catalog {
     }
 
     /// Ends the active segment at `end` and goes on with the next one.
-    pub(crate) fn roll(
-        &self,
-        next: Active,
-        end: u64,
-        mut tally: Tally,
-    ) -> Result<(), FileError> {
+    pub(crate) fn roll(&self, next: Active, end: u64, mut tally: Tally) -> Result<(), FileError> {
         let old = self.active();
         let stretch = Stretch { number: old.number, first: old.first, end };
         tally.samples = old.samples.lock().clone();

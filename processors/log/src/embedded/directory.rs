@@ -61,10 +61,12 @@ pub(crate) fn enter(
         Ok(bytes) => {
             let made = read_facts(&path, &bytes)?;
             refuse_facts_without_log(&log, files)?;
-            match lanes.filter(|asked| *asked != made) {
-                Some(asked) => return Err(OpenError::Lanes { dir: dir.to_owned(), made, asked }),
-                None => made,
+            if let Some(asked) = lanes.filter(|asked| *asked != made) {
+                return Err(OpenError::Lanes { dir: dir.to_owned(), made, asked });
             }
+            // An earlier start may have been killed before it made their name durable.
+            FileError::of("sync", dir, files.sync_dir(dir))?;
+            made
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make_dir(&log, files)?;

@@ -56,9 +56,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::oneshot;
 #[cfg(any(test, feature = "conformance"))]
 pub use stepped::Stepped;
+use tokio::sync::oneshot;
 use writer::Writer;
 
 /// Told why the log can no longer be written.

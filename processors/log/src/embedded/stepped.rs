@@ -61,8 +61,7 @@ impl Stepped {
         if self.log.shared.has_failed() {
             return false;
         }
-        let done: Result<ControlFlow<()>, FileError> =
-            self.writer.carry_out(work, &mut self.group);
+        let done: Result<ControlFlow<()>, FileError> = self.writer.carry_out(work, &mut self.group);
         if let Err(error) = &done {
             self.log.shared.fail(&error.told());
         }

@@ -89,6 +89,7 @@ struct Inner {
     state: State,
     operations: u64,
     fault: Option<Fault>,
+    ignored: Option<Kind>,
     failed: Option<Operation>,
     /// Moments that nobody has taken yet, if they are kept.
     moments: Option<Vec<Moment>>,
@@ -107,6 +108,7 @@ impl Disk {
             state,
             operations: 0,
             fault: None,
+            ignored: None,
             failed: None,
             moments: None,
             locked: HashSet::new(),
@@ -122,6 +124,11 @@ impl Disk {
     /// Lets operations fail from now on.
     pub fn set_fault(&self, fault: Fault) {
         self.inner.lock().fault = Some(fault);
+    }
+
+    /// Lies from now on: operations of this kind succeed and do nothing.
+    pub fn ignore(&self, kind: Kind) {
+        self.inner.lock().ignored = Some(kind);
     }
 
     /// The first operation that failed.
@@ -168,7 +175,7 @@ impl Disk {
     }
 
     /// Counts an operation, and says whether it happens.
-    fn begin(inner: &mut Inner, kind: Kind, path: &Path) -> io::Result<()> {
+    fn begin(inner: &mut Inner, kind: Kind, path: &Path) -> io::Result<bool> {
         inner.operations += 1;
         let number = inner.operations;
         let operation = Operation { number, kind, path: path.to_owned() };
@@ -179,7 +186,7 @@ impl Disk {
         let error = match inner.fault {
             Some(Fault::Once(n, error)) if n == number => io::Error::from_raw_os_error(error),
             Some(Fault::From(n)) if n <= number => io::Error::other("the process has ended"),
-            _ => return Ok(()),
+            _ => return Ok(inner.ignored != Some(kind)),
         };
         inner.failed.get_or_insert(operation);
         Err(error)
@@ -193,12 +200,14 @@ impl Disk {
         change: impl FnOnce(&mut State, u64) -> io::Result<()>,
     ) -> io::Result<()> {
         let inner = &mut *self.inner.lock();
-        Self::begin(inner, kind, path)?;
-        change(&mut inner.state, inner.operations)
+        if Self::begin(inner, kind, path)? {
+            change(&mut inner.state, inner.operations)?;
+        }
+        Ok(())
     }
 
-    fn file(&self, path: &Path, node: usize) -> Arc<dyn SegmentFile> {
-        Arc::new(OpenFile { disk: self.clone(), path: path.to_owned(), node })
+    fn file(&self, node: usize) -> Arc<dyn SegmentFile> {
+        Arc::new(OpenFile { disk: self.clone(), node })
     }
 }
 
@@ -209,12 +218,12 @@ impl Files for Disk {
             node = state.create(key(path), number)?;
             Ok(())
         })?;
-        Ok(self.file(path, node))
+        Ok(self.file(node))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn SegmentFile>> {
         let node = self.inner.lock().state.file(&key(path));
-        Ok(self.file(path, node.ok_or(io::ErrorKind::NotFound)?))
+        Ok(self.file(node.ok_or(io::ErrorKind::NotFound)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -228,7 +237,8 @@ impl Files for Disk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let inner = &mut *self.inner.lock();
         match Self::begin(inner, Kind::SyncDir, dir) {
-            Ok(()) => inner.state.sync_dir(&key(dir)),
+            Ok(false) => Ok(()),
+            Ok(true) => inner.state.sync_dir(&key(dir)),
             Err(error) => {
                 if is_of_the_disk(&error) {
                     inner.state.doom_dir(&key(dir), &mut Random::new(inner.operations));
@@ -281,8 +291,6 @@ impl Drop for Held {
 
 struct OpenFile {
     disk: Disk,
-    /// As it was opened.
-    path: PathBuf,
     node: usize,
 }
 
@@ -290,31 +298,32 @@ impl SegmentFile for OpenFile {
     /// A write that fails leaves a prefix.
     fn write_all_at(&self, bytes: &[u8], place: u64) -> io::Result<()> {
         let inner = &mut *self.disk.inner.lock();
-        let begun = Disk::begin(inner, Kind::Write, &self.path);
-        let has_ended = inner.failed.as_ref().is_some_and(|first| first.number < inner.operations);
+        let begun = Disk::begin(inner, Kind::Write, &inner.state.name_of(self.node));
+        let has_ended = matches!(inner.fault, Some(Fault::From(n)) if n < inner.operations);
         let written = match begun {
-            Ok(()) => bytes,
+            Ok(_) => bytes,
             Err(_) if has_ended => &[],
             Err(_) => &bytes[..Random::new(inner.operations).index(bytes.len())],
         };
         if !written.is_empty() {
             inner.state.write(self.node, written, place, inner.operations)?;
         }
-        begun
+        begun.map(drop)
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let inner = &mut *self.disk.inner.lock();
-        let begun = Disk::begin(inner, Kind::Sync, &self.path);
+        let begun = Disk::begin(inner, Kind::Sync, &inner.state.name_of(self.node));
         match &begun {
-            Ok(()) => inner.state.sync(self.node),
+            Ok(false) => {}
+            Ok(true) => inner.state.sync(self.node),
             Err(error) if is_of_the_disk(error) => {
                 inner.state.doom(self.node, &mut Random::new(inner.operations));
             }
             // The system goes on without the process: what it wrote stays in the cache.
             Err(_) => {}
         }
-        begun
+        begun.map(drop)
     }
 
     fn read_at(&self, buffer: &mut [u8], place: u64) -> io::Result<usize> {

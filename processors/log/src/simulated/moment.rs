@@ -91,7 +91,7 @@ impl Moment {
         let pending = &self.state.pending;
         let Some(newest) = pending.last() else { return all };
         let pieces = |piece_bytes, newest, seed| Survival::Pieces { piece_bytes, newest, seed };
-        all.push(pieces(PAGE_BYTES, None, random.next()));
+        all.push(pieces(PAGE_BYTES, None, random.number()));
         // Older changes were tried when they were the newest.
         if newest.number != self.number {
             return all;
@@ -108,19 +108,19 @@ impl Moment {
         if sectors > 1 {
             let cut = (1 + random.index(sectors - 1)) * SECTOR_BYTES - place % SECTOR_BYTES;
             all.push(Survival::Prefix { changes, bytes: cut.min(bytes.len()) });
-            all.push(pieces(SECTOR_BYTES, None, random.next()));
-            all.push(pieces(SECTOR_BYTES, Some(random.next()), random.next()));
+            all.push(pieces(SECTOR_BYTES, None, random.number()));
+            all.push(pieces(SECTOR_BYTES, Some(random.number()), random.number()));
         }
         let pages = pieces_of(*place, bytes.len(), PAGE_BYTES);
         if pages <= MASKED_PAGES_MAX {
             let masks = 1..(1 << pages) - 1;
-            all.extend(masks.map(|mask| pieces(PAGE_BYTES, Some(mask), random.next())));
+            all.extend(masks.map(|mask| pieces(PAGE_BYTES, Some(mask), random.number())));
         } else {
-            let masks = (0..MASKS_MAX).map(|_| random.next()).collect::<Vec<_>>();
-            all.extend(masks.iter().map(|m| pieces(PAGE_BYTES, Some(*m), random.next())));
+            let masks = (0..MASKS_MAX).map(|_| random.number()).collect::<Vec<_>>();
+            all.extend(masks.iter().map(|m| pieces(PAGE_BYTES, Some(*m), random.number())));
         }
-        all.push(Survival::Garbage { bytes: 0, seed: random.next() });
-        all.push(Survival::Garbage { bytes: cut, seed: random.next() });
+        all.push(Survival::Garbage { bytes: 0, seed: random.number() });
+        all.push(Survival::Garbage { bytes: cut, seed: random.number() });
         all
     }
 
@@ -186,7 +186,7 @@ impl Moment {
                     let kept = bytes.min(write.bytes.len());
                     let mut random = Random::new(seed);
                     let mut tail = write.bytes.to_vec();
-                    tail[kept..].fill_with(|| random.next().to_le_bytes()[0]);
+                    tail[kept..].fill_with(|| random.number().to_le_bytes()[0]);
                     lay_over(&mut file, write.place, &tail);
                 }
             }

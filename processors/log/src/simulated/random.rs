@@ -11,7 +11,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,7 +21,7 @@ impl Random {
 
     /// A number below this one, or 0.
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit.max(1)
+        self.number() % limit.max(1)
     }
 
     /// An index into so many things, or 0.
@@ -36,6 +36,6 @@ impl Random {
 
     /// A number that depends on several others.
     pub fn of(numbers: &[u64]) -> u64 {
-        numbers.iter().fold(0, |seed, number| Self(seed ^ number).next())
+        numbers.iter().fold(0, |seed, number| Self(seed ^ number).number())
     }
 }

@@ -104,6 +104,12 @@ impl State {
         }
     }
 
+    /// The name that a file has now.
+    pub(super) fn name_of(&self, node: usize) -> PathBuf {
+        let found = self.names.iter().find(|(_, entry)| **entry == Entry::File(node));
+        found.map_or_else(PathBuf::new, |(name, _)| path(name))
+    }
+
     pub(super) fn seen(&self, node: usize) -> &[u8] {
         self.nodes.get(node).map_or(&[], |node| &node.seen)
     }
@@ -276,11 +282,8 @@ impl State {
             }
             true
         });
-        let node = |bytes: Arc<Vec<u8>>| Node {
-            seen: bytes.clone(),
-            durable: bytes,
-            is_doomed: false,
-        };
+        let node =
+            |bytes: Arc<Vec<u8>>| Node { seen: bytes.clone(), durable: bytes, is_doomed: false };
         let names = Arc::new(names);
         Self {
             names: names.clone(),

@@ -8,7 +8,9 @@ use crate::layout::Slot;
 use crate::simulated::{Disk, Random};
 use crate::{Commit, CommitRecord, LaneLog, Log, LogRecord, NewRecord};
 use jupan_schemas::{Lane, Micros, Role, TopicId};
+use std::cell::RefCell;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -189,7 +191,7 @@ pub(super) fn open(disk: &Disk, segment_bytes: u64) -> Result<Stepped, OpenError
 /// A script on its way.
 pub(super) struct Run {
     pub(super) disk: Disk,
-    pub(super) model: Model,
+    pub(super) model: Rc<RefCell<Model>>,
     segment_bytes: u64,
     log: Option<Opened>,
     /// Units that are in the log or on their way into it.
@@ -208,9 +210,9 @@ struct Opened {
 
 impl Opened {
     fn new(stepped: Stepped) -> Self {
-        let lanes = [Role::Users, Role::Products].into_iter().flat_map(|role| {
-            (0..LANES).map(move |index| Lane { role, index })
-        });
+        let lanes = [Role::Users, Role::Products]
+            .into_iter()
+            .flat_map(|role| (0..LANES).map(move |index| Lane { role, index }));
         let lanes = lanes.map(|lane| stepped.log().open(lane).expect("a lane opens")).collect();
         Self { stepped, lanes, appends: Vec::new(), commits: Vec::new() }
     }
@@ -241,15 +243,21 @@ impl Opened {
 
 impl Run {
     pub(super) fn new(disk: &Disk, script: Script, segment_bytes: u64) -> Self {
-        let model = Model::new(script);
+        let model = Rc::new(RefCell::new(Model::new(script)));
         let disk = disk.clone();
         Self { disk, model, segment_bytes, log: None, pushed: 0, durable: 0 }
+    }
+
+    /// The same script on another disk, where so much of it may be.
+    pub(super) fn on(&self, disk: &Disk, durable: usize, pushed: usize) -> Self {
+        let (disk, model, segment_bytes) = (disk.clone(), self.model.clone(), self.segment_bytes);
+        Self { disk, model, segment_bytes, log: None, pushed, durable }
     }
 
     /// Opens the log, with all that is in it.
     pub(super) fn open(&mut self) -> Result<(), OpenError> {
         let stepped = open(&self.disk, self.segment_bytes)?;
-        let units = self.model.units_in(stepped.log()).expect("whole units");
+        let units = self.model.borrow().units_in(stepped.log()).expect("whole units");
         assert!((self.durable..=self.pushed).contains(&units), "{units} units are there");
         (self.pushed, self.durable) = (units, units);
         self.log = Some(Opened::new(stepped));
@@ -260,6 +268,11 @@ impl Run {
         self.log.as_mut().expect("the log is open")
     }
 
+    /// Why the log writes no more.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.log.as_ref().and_then(|opened| opened.stepped.log().failure())
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.log.is_some()
     }
@@ -267,8 +280,8 @@ impl Run {
     /// Gives the next unit to the log. Whether it was taken.
     pub(super) fn push(&mut self) -> bool {
         let number = self.pushed;
-        self.model.extend(number + 1);
-        let script = self.model.script;
+        self.model.borrow_mut().extend(number + 1);
+        let script = self.model.borrow().script;
         let opened = self.opened();
         let is_taken = match script.unit(number) {
             Unit::Append((topic, partition)) => {
