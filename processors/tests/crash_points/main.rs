@@ -55,7 +55,8 @@ impl Script {
         shop.turn_some(&mut self.random);
         match self.random.below(40) {
             0 => shop.log.idle(),
-            1..30 => shop.write(),
+            1..20 => shop.write(),
+            20..35 => drop(shop.log.write_first(1 + self.random.index(5))),
             _ => {}
         }
         shop.turn_some(&mut self.random);

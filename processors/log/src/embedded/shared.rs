@@ -86,9 +86,10 @@ pub(crate) struct Parts {
 }
 
 /// Moves units into a group until it is large enough.
-fn fill(group: &mut VecDeque<Unit>, state: &mut State) {
+fn fill(group: &mut VecDeque<Unit>, state: &mut State, units_max: usize) {
     let mut bytes = 0;
     while bytes < GROUP_BYTES
+        && group.len() < units_max
         && let Some(unit) = state.queue.pop_front()
     {
         bytes += unit.bytes.len();
@@ -193,14 +194,14 @@ impl Shared {
             }
         }
         state.writer_waits = false;
-        fill(group, &mut state);
+        fill(group, &mut state, usize::MAX);
         if group.is_empty() { Work::Mark } else { Work::Group }
     }
 
     /// Takes the next group from the queue, if there is one.
     #[cfg(any(test, feature = "conformance"))]
-    pub(crate) fn take_group(&self, group: &mut VecDeque<Unit>) -> bool {
-        fill(group, &mut self.state.lock());
+    pub(crate) fn take_group(&self, group: &mut VecDeque<Unit>, units_max: usize) -> bool {
+        fill(group, &mut self.state.lock(), units_max);
         !group.is_empty()
     }
 

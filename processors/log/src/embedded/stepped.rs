@@ -39,7 +39,13 @@ impl Stepped {
 
     /// Writes and syncs the next group, and tells who waits for it. Whether there was one.
     pub fn write(&mut self) -> bool {
-        let has_group = self.log.shared.take_group(&mut self.group);
+        self.write_first(usize::MAX)
+    }
+
+    /// As [`Stepped::write`], with at most so many appends and commits: as if the others had come
+    /// while the writer was busy.
+    pub fn write_first(&mut self, units_max: usize) -> bool {
+        let has_group = self.log.shared.take_group(&mut self.group, units_max);
         has_group && self.carry_out(&Work::Group)
     }
 

@@ -183,6 +183,7 @@ fn turn(run: &mut Run, random: &mut Random) {
             run.open().expect("it opens again");
         }
         2..8 => run.idle(),
+        8..60 => run.write_first(1 + random.index(4)),
         _ => run.write(),
     }
 }

@@ -312,6 +312,12 @@ impl Run {
         self.listen();
     }
 
+    /// Lets the log write the first units of what it took; the others come while it does.
+    pub(super) fn write_first(&mut self, units_max: usize) {
+        self.opened().stepped.write_first(units_max);
+        self.listen();
+    }
+
     /// Lets the log be idle.
     pub(super) fn idle(&mut self) {
         self.write();
