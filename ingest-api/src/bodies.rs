@@ -66,12 +66,12 @@ pub(crate) struct User {
     updated_at: Time,
 }
 
-impl From<UserRow> for User {
-    fn from(row: UserRow) -> Self {
+impl From<&UserRow> for User {
+    fn from(row: &UserRow) -> Self {
         Self {
             id: row.user_id,
-            name: row.name,
-            email: row.email,
+            name: row.name.to_string(),
+            email: row.email.to_string(),
             created_at: Time(row.created_at),
             updated_at: Time(row.updated_at),
         }
@@ -151,9 +151,14 @@ pub(crate) struct Product {
     stock: Units,
 }
 
-impl From<ProductRow> for Product {
-    fn from(row: ProductRow) -> Self {
-        Self { id: row.product_id, name: row.name, price: row.price, stock: row.available }
+impl From<&ProductRow> for Product {
+    fn from(row: &ProductRow) -> Self {
+        Self {
+            id: row.product_id,
+            name: row.name.to_string(),
+            price: row.price,
+            stock: row.available,
+        }
     }
 }
 

@@ -131,7 +131,7 @@ pub trait Core: Send {
     /// it makes.
     fn entry_footprint(&self, entry: &Entry, keys: &mut Vec<Key>);
 
-    /// Marks cells as used, and keeps in `keys` only those that are not in memory, each once.
+    /// Marks cells as used, and keeps in `keys` only those that are not in memory.
     ///
     /// May add keys that loaded cells name: the end of a hold needs the hold's products, which only
     /// the hold knows. So the lane repeats footprint, `retain_missing` and `load` until nothing is
@@ -161,6 +161,9 @@ pub trait Core: Send {
     /// The whole row of a cell as of now; `None` where it does not exist or is not loaded.
     fn row(&self, key: Key) -> Option<Row>;
 
+    /// Adds the rows of all cells that were changed since the last call, each once and as of now.
+    fn take_changed(&mut self, rows: &mut Vec<Row>);
+
     /// The rows that an entry makes and that no later entry changes: a wallet's statement.
     fn statement(&self, entry: &Entry) -> Vec<Row>;
 
@@ -179,6 +182,11 @@ pub trait Core: Send {
 
     /// Cells in memory.
     fn cells(&self) -> usize;
+
+    /// Forgets what is of no more use: cells that were looked up and do not exist, and those that
+    /// have ended (orders, holds) or only a retry asks for (outcomes) once the store has them: up
+    /// to the entry `acknowledged`. Returns how many. Not between looking cells up and using them.
+    fn release(&mut self, acknowledged: u64) -> usize;
 
     /// Drops cells until at most `cells_max` are left: those not used since the last call first,
     /// and never one that a later entry than `acknowledged` changed, nor a pending order. Returns

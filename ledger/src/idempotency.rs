@@ -111,7 +111,7 @@ impl Head<'_> {
     }
 
     /// What the key's first outcome decides, if there is one that still counts.
-    pub(crate) fn known(&self, stored: Option<&Stored>, at: Micros) -> Option<Decision> {
+    pub(crate) fn known(&self, stored: Option<&OutcomeRow>, at: Micros) -> Option<Decision> {
         let kept_us = OUTCOME_KEPT_US - i64::from(is_planted(Bug::KeyForgottenEarly));
         let stored = stored.filter(|_| !is_planted(Bug::DedupeSkipped));
         let stored = stored.filter(|stored| at.since(stored.at) <= kept_us)?;
@@ -164,35 +164,30 @@ impl Head<'_> {
     }
 }
 
-/// The first outcome of a command id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stored {
-    pub(crate) fingerprint: Fingerprint,
-    pub(crate) outcome: Outcome,
-    /// Append time of the command.
-    pub(crate) at: Micros,
-}
+impl Cell for OutcomeRow {
+    fn as_of(&self) -> AsOf {
+        self.as_of
+    }
 
-impl Cell for Stored {}
+    fn set_as_of(&mut self, as_of: AsOf) {
+        self.as_of = as_of;
+    }
+
+    /// Only a retry asks for it again.
+    fn is_spent(&self) -> bool {
+        true
+    }
+}
 
 /// Folds a stored outcome; one that no longer counted is replaced.
 pub(crate) fn evolve(
-    outcomes: &mut Cells<CommandId, Stored>,
+    outcomes: &mut Cells<CommandId, OutcomeRow>,
+    lane: u16,
     now: &Moment,
     stored: &OutcomeStored,
 ) -> Result<(), Broken> {
     let OutcomeStored { command_id, fingerprint, outcome } = *stored;
-    outcomes.put(command_id, now, Stored { fingerprint, outcome, at: now.at })
-}
-
-impl Stored {
-    pub(crate) fn from_row(row: &OutcomeRow) -> (Self, AsOf) {
-        let OutcomeRow { as_of, fingerprint, outcome, at, .. } = *row;
-        (Self { fingerprint, outcome, at }, as_of)
-    }
-
-    pub(crate) fn to_row(&self, command_id: CommandId, lane: u16, as_of: AsOf) -> OutcomeRow {
-        let Self { fingerprint, outcome, at } = *self;
-        OutcomeRow { command_id, lane, as_of, fingerprint, outcome, at }
-    }
+    let as_of = AsOf::default();
+    let row = OutcomeRow { command_id, lane, as_of, fingerprint, outcome, at: now.at };
+    outcomes.put(command_id, now, row)
 }

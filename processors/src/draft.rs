@@ -2,14 +2,13 @@
 
 use crate::{head::Head, intake::DeadLetter, role::Wired};
 use bytes::Bytes;
-use hashbrown::HashSet;
 use jupan_ledger::{Decision, Event};
 use jupan_log::{Commit, CommitRecord, Input, NewRecord};
 use jupan_schemas::{
     Answer, Change, Codec, Entry, Envelope, Hash, Lane, Message, STEP_BYTES_MAX, Step,
     SystemBalance, TopicId, WrongReceiver, partition_of,
     planted::{Bug, is_planted},
-    rows::{Key, Row},
+    rows::Row,
 };
 
 /// An upper bound of the encoded size of a decision's entry, without encoding it: numbers count as
@@ -59,14 +58,10 @@ pub(crate) struct Draft {
     open_bytes: usize,
     records: Vec<CommitRecord>,
     bytes: usize,
-    /// Scratch space: the keys of one entry.
-    keys: Vec<Key>,
     /// Entries of the whole commit.
     pub(crate) entries: usize,
     /// Dead letters of the whole commit.
     pub(crate) dead_letters: usize,
-    /// Keys of rows that the commit changes.
-    pub(crate) touched: HashSet<Key>,
     /// Rows that only this commit writes.
     pub(crate) statement: Vec<Row>,
     /// Outcomes to send once the commit is durable and projected.
@@ -82,10 +77,8 @@ impl Draft {
             open_bytes: 0,
             records: Vec::new(),
             bytes: 0,
-            keys: Vec::new(),
             entries: 0,
             dead_letters: 0,
-            touched: HashSet::new(),
             statement: Vec::new(),
             answers: Vec::new(),
         }
@@ -128,9 +121,6 @@ impl Draft {
             let topic = TopicId::inbox(self.lane.role.peer());
             self.add(topic, sent.lane, NewRecord::new(Bytes::new(), value));
         }
-        self.keys.clear();
-        core.entry_footprint(&entry, &mut self.keys);
-        self.touched.extend(self.keys.iter().copied());
         self.statement.extend(core.statement(&entry));
         self.answers.extend_from_slice(&entry.answers);
         self.open_bytes += entry_bytes;

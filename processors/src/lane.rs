@@ -312,7 +312,7 @@ impl<C: Wired> Worker<C> {
         self.close_step(&mut draft);
         let committed = self.log.commit(draft.take_commit(&self.head))?;
         let mut rows = std::mem::take(&mut draft.statement);
-        rows.extend(draft.touched.drain().filter_map(|key| self.core.row(key)));
+        self.core.take_changed(&mut rows);
         self.projection.push(Pending {
             ticket: committed.ticket,
             entries: draft.entries,
@@ -331,6 +331,7 @@ impl<C: Wired> Worker<C> {
         let projected = self.projection.advance(durable, &mut self.codec, self.log.as_mut())?;
         if projected.entries > 0 {
             self.metrics.projected(projected, self.projection.entries());
+            self.core.release(self.projection.acknowledged());
             if self.core.cells() > self.limits.cells_max {
                 // An eighth more than needed, so that it is not needed again at once.
                 let keep = self.limits.cells_max - self.limits.cells_max / 8;

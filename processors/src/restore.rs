@@ -13,13 +13,12 @@ use crate::{
     stop::Stop,
     timers::Timers,
 };
-use hashbrown::HashSet;
 use jupan_ledger::Decision;
 use jupan_log::LogRecord;
 use jupan_schemas::{
     Answer, Change, Code, Codec, Lane, Micros, Opened, Step, Verdict,
     planted::{Bug, is_planted},
-    rows::{Key, Row, Watermark},
+    rows::{Row, Watermark},
 };
 
 impl<C: Wired> Worker<C> {
@@ -123,7 +122,6 @@ impl<C: Wired> Worker<C> {
         let mut keys = Vec::new();
         step.entries.iter().for_each(|entry| self.core.entry_footprint(entry, &mut keys));
         self.load(&keys)?;
-        folded.touched.extend(keys);
         for entry in &step.entries {
             self.core.evolve(entry).map_err(|source| self.broken(source))?;
             folded.statement.extend(self.core.statement(entry));
@@ -134,12 +132,13 @@ impl<C: Wired> Worker<C> {
     }
 
     fn project_folded(&mut self, folded: Folded, journal: u64) -> Result<(), Stop> {
-        let Folded { touched, statement: mut rows, mut answers } = folded;
-        rows.extend(touched.into_iter().filter_map(|key| self.core.row(key)));
+        let Folded { statement: mut rows, mut answers } = folded;
+        self.core.take_changed(&mut rows);
         rows.retain(|_| !is_planted(Bug::RowsLostAtTakeover));
         answers.retain(|_| !is_planted(Bug::AnswersNotRepeated));
         let watermark = self.head.watermark(journal);
         self.projection.catch_up(rows, &answers, watermark, &mut self.codec, self.log.as_mut())?;
+        self.core.release(self.projection.acknowledged());
         self.core.trim(self.projection.acknowledged(), self.limits.cells_max);
         Ok(())
     }
@@ -174,7 +173,6 @@ const STORE_AHEAD: &str =
 /// What a stretch of journal changes.
 #[derive(Default)]
 struct Folded {
-    touched: HashSet<Key>,
     statement: Vec<Row>,
     answers: Vec<Answer>,
 }

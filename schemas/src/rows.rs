@@ -8,6 +8,7 @@ use crate::{
     Outcome, Payment, Positions, PricedLine, ProductId, Stamp, Units, UserId,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Which entry a row is as of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,16 +34,17 @@ pub enum Key {
     Hold(OrderId, u16),
 }
 
-/// One row of the projection.
+/// One row of the projection: a handle, so that a lane's memory, the store and readers share it. Who
+/// changes a shared row changes a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each variant wraps the row of the same name")]
 pub enum Row {
-    User(UserRow),
-    Product(ProductRow),
-    Order(OrderRow),
-    Outcome(OutcomeRow),
-    Hold(HoldRow),
-    Statement(StatementRow),
+    User(Arc<UserRow>),
+    Product(Arc<ProductRow>),
+    Order(Arc<OrderRow>),
+    Outcome(Arc<OutcomeRow>),
+    Hold(Arc<HoldRow>),
+    Statement(Arc<StatementRow>),
 }
 
 impl Row {
@@ -71,6 +73,24 @@ impl Row {
     }
 }
 
+macro_rules! from_rows {
+    ($($row:ident => $variant:ident;)*) => {$(
+        impl From<$row> for Row {
+            fn from(row: $row) -> Self {
+                Self::$variant(Arc::new(row))
+            }
+        }
+    )*};
+}
+from_rows! {
+    UserRow => User;
+    ProductRow => Product;
+    OrderRow => Order;
+    OutcomeRow => Outcome;
+    HoldRow => Hold;
+    StatementRow => Statement;
+}
+
 /// A user with wallet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRow {
@@ -81,9 +101,9 @@ pub struct UserRow {
     /// Which entry the row is as of.
     pub as_of: AsOf,
     /// Shown name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Address.
-    pub email: String,
+    pub email: Arc<str>,
     /// What the wallet holds.
     pub balance: Money,
     /// When the user was registered.
@@ -104,7 +124,7 @@ pub struct ProductRow {
     /// Which entry the row is as of.
     pub as_of: AsOf,
     /// Shown name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Price of one unit.
     pub price: Money,
     /// All units that ever came in.
@@ -196,6 +216,13 @@ pub struct OrderRow {
     pub history: Vec<HistoryLine>,
 }
 
+impl OrderRow {
+    /// Whether it has not ended yet.
+    pub fn is_pending(&self) -> bool {
+        self.status == OrderStatus::Pending
+    }
+}
+
 /// The first outcome of a command id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeRow {
@@ -228,6 +255,13 @@ pub struct HoldRow {
     pub lines: Vec<PricedLine>,
     /// How it ended; an ended hold is gone for readers, and its row may be deleted.
     pub end: Option<HoldEnd>,
+}
+
+impl HoldRow {
+    /// Whether the units are still promised.
+    pub fn is_open(&self) -> bool {
+        self.end.is_none()
+    }
 }
 
 /// Why a wallet changed.

@@ -8,7 +8,10 @@ use crate::{
 use jupan_log::{Log, LogRecord, NewRecord};
 use jupan_schemas::*;
 use jupan_store::ReadStore;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 fn kind<T: std::fmt::Debug>(value: &T) -> String {
     format!("{value:?}").split(['(', ' ']).next().unwrap_or_default().to_owned()
@@ -99,7 +102,7 @@ async fn check_one_order(lanes: u16) {
     }
     for product in [1, 2, 3] {
         let is_settled =
-            |row: Option<rows::ProductRow>| row.is_some_and(|row| row.sold == Units(2));
+            |row: Option<Arc<rows::ProductRow>>| row.is_some_and(|row| row.sold == Units(2));
         while !is_settled(engine.store.product(ProductId(product)).await.expect("it reads")) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

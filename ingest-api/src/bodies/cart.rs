@@ -3,6 +3,7 @@
 use crate::openapi::shapes;
 use jupan_schemas::{Line, Money, ProductId, Units, UserId, rows::ProductRow};
 use serde::Serialize;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// A cart, with names and prices as they are today.
@@ -41,12 +42,12 @@ struct CartItem {
 
 impl Cart {
     /// Lines, each with what the catalogue has of its product.
-    pub(crate) fn new(user_id: UserId, lines: Vec<(Line, Option<ProductRow>)>) -> Self {
+    pub(crate) fn new(user_id: UserId, lines: Vec<(Line, Option<Arc<ProductRow>>)>) -> Self {
         const HIGHEST: Money = Money(i64::MAX);
         let cost = |item: &CartItem| Some(item.price?.checked_times(item.quantity));
         let (mut items, mut total_price) = (Vec::with_capacity(lines.len()), Money::ZERO);
         for (Line { product_id, quantity }, row) in lines {
-            let (name, price) = row.map(|row| (row.name, row.price)).unzip();
+            let (name, price) = row.map(|row| (row.name.to_string(), row.price)).unzip();
             let item = CartItem { product_id, name, price, quantity };
             if let Some(cost) = cost(&item) {
                 let sum = cost.and_then(|cost| total_price.checked_add(cost));

@@ -50,7 +50,7 @@ pub(crate) async fn entries(call: Call) -> Result<Response, Problem> {
     let body = bodies::Entries {
         user_id,
         next: last.map(|row| cursor::write(List::Entries, user_id.0, row.as_of.sequence)),
-        entries: page.items.iter().map(bodies::Entry::from).collect(),
+        entries: page.items.iter().map(|row| bodies::Entry::from(&**row)).collect(),
     };
     json::answer(StatusCode::OK, &body)
 }

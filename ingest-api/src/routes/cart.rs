@@ -53,7 +53,7 @@ async fn present(shop: &Shop, user: UserId) -> Result<Response, Problem> {
     let store = &shop.ports.store;
     let row = store.user(user).await?.ok_or_else(|| Problem::new(Code::UserNotFound))?;
     let mut items = Vec::with_capacity(row.cart.len());
-    for line in row.cart {
+    for &line in &row.cart {
         items.push((line, store.product(line.product_id).await?));
     }
     json::answer(StatusCode::OK, &bodies::Cart::new(user, items))

@@ -20,7 +20,7 @@ use axum::{
 use jupan_schemas::{
     Code, OrderId, OrderStatus, Outcome, Role, UserId, UserPayload, rows::OrderRow,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
 /// `POST /order`
@@ -58,7 +58,7 @@ pub(crate) async fn list(call: Call) -> Result<Response, Problem> {
             }
             items += row.lines.len();
             before = Some(row.placed);
-            orders.push(bodies::Order::from(row));
+            orders.push(bodies::Order::from(&**row));
         }
     }
     if orders.is_empty() && store.user(user_id).await?.is_none() {
@@ -97,7 +97,7 @@ pub(crate) async fn history(mut call: Call) -> Result<Response, Problem> {
     let (id, _) = own_order(&mut call).await?;
     let row = call.shop.until_there(|| call.shop.ports.store.order(id)).await?;
     let row = row.ok_or_else(|| Problem::new(Code::OrderNotFound))?;
-    json::answer(StatusCode::OK, &bodies::History::from(&row))
+    json::answer(StatusCode::OK, &bodies::History::from(&*row))
 }
 
 /// The order as it is now.
@@ -115,7 +115,7 @@ async fn own_order(call: &mut Call) -> Result<(OrderId, UserId), Problem> {
 }
 
 enum Look {
-    Found(Box<OrderRow>),
+    Found(Arc<OrderRow>),
     /// Its command is in the log, and not yet projected.
     NotYet,
     /// Nobody said where its command lies.
@@ -129,7 +129,7 @@ async fn look(
 ) -> Result<Look, Problem> {
     let store = &shop.ports.store;
     if let Some(row) = store.order(id).await? {
-        return Ok(Look::Found(Box::new(row)));
+        return Ok(Look::Found(row));
     }
     match standing(shop, (Role::Users, user.0), at).await? {
         Standing::Unsaid => return Ok(Look::Unknown),
@@ -138,7 +138,7 @@ async fn look(
     }
     // The row may have come between the two looks; after the watermark it would be there.
     if let Some(row) = store.order(id).await? {
-        return Ok(Look::Found(Box::new(row)));
+        return Ok(Look::Found(row));
     }
     let outcome = match id.command() {
         Some(command) => store.outcome(command).await?,

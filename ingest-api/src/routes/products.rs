@@ -63,7 +63,7 @@ pub(crate) async fn read(mut call: Call) -> Result<Response, Problem> {
 /// The product as it is now.
 async fn present(shop: &Shop, id: ProductId) -> Result<Response, Problem> {
     match shop.ports.store.product(id).await? {
-        Some(row) => json::answer(StatusCode::OK, &bodies::Product::from(row)),
+        Some(row) => json::answer(StatusCode::OK, &bodies::Product::from(&*row)),
         None => Err(Problem::new(Code::ProductNotFound)),
     }
 }
@@ -76,7 +76,7 @@ pub(crate) async fn list(call: Call) -> Result<Response, Problem> {
     let last = page.items.last().filter(|_| page.more);
     let body = bodies::Products {
         next: last.map(|row| cursor::write(List::Products, 0, row.product_id.0)),
-        products: page.items.into_iter().map(bodies::Product::from).collect(),
+        products: page.items.iter().map(|row| bodies::Product::from(&**row)).collect(),
     };
     json::answer(StatusCode::OK, &body)
 }
@@ -104,7 +104,7 @@ pub(crate) async fn top(call: Call) -> Result<Response, Problem> {
         ranks.push(bodies::BestSeller {
             rank: rank.rank,
             id: rank.product_id,
-            name: row.map(|row| row.name),
+            name: row.map(|row| row.name.to_string()),
             units: rank.units,
             amount: rank.amount,
         });

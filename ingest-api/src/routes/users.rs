@@ -36,7 +36,7 @@ pub(crate) async fn read(mut call: Call) -> Result<Response, Problem> {
     let id = call.user_id().await?;
     call.caller()?.must_be(id)?;
     match call.shop.ports.store.user(id).await? {
-        Some(row) => json::answer(StatusCode::OK, &bodies::User::from(row)),
+        Some(row) => json::answer(StatusCode::OK, &bodies::User::from(&*row)),
         None => Err(Problem::new(Code::UserNotFound)),
     }
 }

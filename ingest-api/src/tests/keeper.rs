@@ -308,7 +308,7 @@ impl Keeper {
     fn show(&mut self, id: OrderId) {
         let order = self.orders[&id].clone();
         let outcome = order.outcome;
-        self.hand.apply(|as_of| Row::Order(OrderRow { as_of, ..order }));
+        self.hand.apply(|as_of| Row::from(OrderRow { as_of, ..order }));
         let Some(outcome) = outcome else { return };
         self.hand.apply(user_row_with(self.balance, self.cart.clone()));
         for (of, reply_to, asked) in std::mem::take(&mut self.askers) {

@@ -111,9 +111,7 @@ pub(super) fn outcome_row(
     fingerprint: Fingerprint,
     outcome: Outcome,
 ) -> impl FnOnce(AsOf) -> Row {
-    move |as_of| {
-        Row::Outcome(OutcomeRow { command_id, lane: 0, as_of, fingerprint, outcome, at: NOW })
-    }
+    move |as_of| Row::from(OutcomeRow { command_id, lane: 0, as_of, fingerprint, outcome, at: NOW })
 }
 
 pub(super) fn user_row(id: u64, balance: i64) -> impl FnOnce(AsOf) -> Row {
@@ -127,12 +125,12 @@ pub(super) fn user_row_with(balance: i64, cart: Vec<Line>) -> impl FnOnce(AsOf) 
 
 fn user(id: u64, balance: i64, cart: Vec<Line>) -> impl FnOnce(AsOf) -> Row {
     move |as_of| {
-        Row::User(UserRow {
+        Row::from(UserRow {
             user_id: UserId(id),
             lane: 0,
             as_of,
-            name: "Kim".to_owned(),
-            email: "kim@example.com".to_owned(),
+            name: "Kim".into(),
+            email: "kim@example.com".into(),
             balance: Money(balance),
             created_at: NOW,
             updated_at: NOW.plus(as_of.stamp.0),
@@ -143,11 +141,11 @@ fn user(id: u64, balance: i64, cart: Vec<Line>) -> impl FnOnce(AsOf) -> Row {
 
 pub(super) fn product_row(id: u64, price: i64, available: i64) -> impl FnOnce(AsOf) -> Row {
     move |as_of| {
-        Row::Product(ProductRow {
+        Row::from(ProductRow {
             product_id: ProductId(id),
             lane: 0,
             as_of,
-            name: format!("product {id}"),
+            name: format!("product {id}").into(),
             price: Money(price),
             supply: Units(available),
             available: Units(available),
@@ -161,7 +159,7 @@ pub(super) fn product_row(id: u64, price: i64, available: i64) -> impl FnOnce(As
 
 pub(super) fn statement_row(user: u64, delta: i64, balance: i64) -> impl FnOnce(AsOf) -> Row {
     move |as_of| {
-        Row::Statement(StatementRow {
+        Row::from(StatementRow {
             user_id: UserId(user),
             lane: 0,
             as_of,
@@ -184,7 +182,7 @@ pub(super) fn order_row(
     let (fingerprint, is_priced) = (asked.fingerprint, status != OrderStatus::Pending);
     let reason = outcome.map(|outcome| outcome.code).filter(|code| *code != Code::Ok);
     move |as_of| {
-        Row::Order(OrderRow {
+        Row::from(OrderRow {
             order_id,
             user_id,
             lane: 0,

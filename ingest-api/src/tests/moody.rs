@@ -37,11 +37,11 @@ impl Moody {
 
 #[async_trait]
 impl ReadStore for Moody {
-    async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError> {
+    async fn user(&self, id: UserId) -> Result<Option<Arc<UserRow>>, StoreError> {
         self.asked()?.user(id).await
     }
 
-    async fn product(&self, id: ProductId) -> Result<Option<ProductRow>, StoreError> {
+    async fn product(&self, id: ProductId) -> Result<Option<Arc<ProductRow>>, StoreError> {
         self.asked()?.product(id).await
     }
 
@@ -49,11 +49,11 @@ impl ReadStore for Moody {
         &self,
         after: Option<ProductId>,
         limit: usize,
-    ) -> Result<Page<ProductRow>, StoreError> {
+    ) -> Result<Page<Arc<ProductRow>>, StoreError> {
         self.asked()?.products(after, limit).await
     }
 
-    async fn order(&self, id: OrderId) -> Result<Option<OrderRow>, StoreError> {
+    async fn order(&self, id: OrderId) -> Result<Option<Arc<OrderRow>>, StoreError> {
         self.asked()?.order(id).await
     }
 
@@ -62,7 +62,7 @@ impl ReadStore for Moody {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Page<OrderRow>, StoreError> {
+    ) -> Result<Page<Arc<OrderRow>>, StoreError> {
         self.asked()?.orders(user, before, limit).await
     }
 
@@ -71,11 +71,11 @@ impl ReadStore for Moody {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Page<StatementRow>, StoreError> {
+    ) -> Result<Page<Arc<StatementRow>>, StoreError> {
         self.asked()?.statement(user, before, limit).await
     }
 
-    async fn outcome(&self, id: CommandId) -> Result<Option<OutcomeRow>, StoreError> {
+    async fn outcome(&self, id: CommandId) -> Result<Option<Arc<OutcomeRow>>, StoreError> {
         self.asked()?.outcome(id).await
     }
 

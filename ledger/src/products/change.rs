@@ -39,7 +39,7 @@ pub(super) fn evolve(
 ) -> Result<(), Broken> {
     let Some(product) = products.products.change(change.product_id, now)? else { return Ok(()) };
     if let Some(name) = &change.name {
-        product.name.clone_from(name);
+        product.name = name.as_str().into();
     }
     if let Some(price) = change.price {
         product.price = price;

@@ -1,6 +1,6 @@
 //! The end of a hold: its units leave `reserved`.
 
-use super::{Products, state::Hold};
+use super::{Products, state::Hold, stock};
 use crate::{Broken, Decision, cells::Moment};
 use jupan_schemas::{Account, Change, Code, HoldEnd, HoldEnded, OrderId, PricedLine, Verdict};
 
@@ -27,8 +27,8 @@ pub(super) fn decide(
     for line in &hold.lines {
         let broken = |what| Broken::about("product", line.product_id, what);
         let product = products.products.find(line.product_id)?;
-        let stock = product.ok_or_else(|| broken("held, but it does not exist"))?.stock;
-        let moved = stock.transfer(line.product_id, line.quantity, Account::Reserved, to);
+        let product = product.ok_or_else(|| broken("held, but it does not exist"))?;
+        let moved = stock::transfer(product, line.quantity, Account::Reserved, to);
         postings.extend(moved.ok_or_else(|| broken("uncountable units"))?);
     }
     Ok(Decision {

@@ -1,7 +1,7 @@
 //! Folding entries of a product lane: every change and posting into its cell, then the cells' place
 //! in the journal.
 
-use super::{Products, change, end, register, reserve, returned};
+use super::{Products, change, end, register, reserve, returned, stock};
 use crate::{
     Broken,
     cells::{Moment, check_opened},
@@ -47,7 +47,9 @@ fn apply(
         Change::ProductChanged(change) => change::evolve(products, now, change),
         Change::HoldOpened(change) => reserve::evolve(products, now, change),
         Change::HoldEnded(change) => end::evolve(products, now, change),
-        Change::OutcomeStored(change) => idempotency::evolve(&mut products.outcomes, now, change),
+        Change::OutcomeStored(change) => {
+            idempotency::evolve(&mut products.outcomes, products.lane, now, change)
+        }
         Change::LinesReturned(change) => returned::evolve(entry, change),
         Change::UserRegistered(_)
         | Change::CartChanged(_)
@@ -64,7 +66,7 @@ fn apply(
 
 fn post(products: &mut Products, now: &Moment, posting: &Posting) -> Result<(), Broken> {
     if let Some(product) = products.products.change(ProductId(posting.owner), now)? {
-        product.stock.post(posting)?;
+        stock::post(product, posting)?;
         product.updated_at = now.at;
     }
     Ok(())
@@ -73,7 +75,7 @@ fn post(products: &mut Products, now: &Moment, posting: &Posting) -> Result<(), 
 /// A transfer keeps every unit somewhere: read back for each product that an entry touched.
 fn check_complete(products: &Products, id: ProductId) -> Result<(), Broken> {
     let product = products.products.find(id)?;
-    if product.is_none_or(|product| product.stock.is_complete()) {
+    if product.is_none_or(stock::is_complete) {
         return Ok(());
     }
     Err(Broken::about("product", id, "supply is not available + reserved + sold"))

@@ -15,16 +15,17 @@ mod restock;
 mod returned;
 mod settle;
 mod state;
+mod stock;
 
 use crate::{
     Asked, Broken, Core, Decision, Event, Rules,
     cells::{Cells, Turn},
-    idempotency::{Head, Stored},
+    idempotency::Head,
 };
 use jupan_schemas::{
     CommandId, Entry, Micros, OrderId, Outcome, ProductCommand, ProductId, ProductMessage,
     ProductPayload, Role, SystemBalance, ToProducts,
-    rows::{Key, Row},
+    rows::{Key, OutcomeRow, Row},
 };
 use state::{Hold, Product};
 
@@ -42,7 +43,7 @@ pub struct Products {
     lane: u16,
     products: Cells<ProductId, Product>,
     holds: Cells<OrderId, Hold>,
-    outcomes: Cells<CommandId, Stored>,
+    outcomes: Cells<CommandId, OutcomeRow>,
 }
 
 impl Products {
@@ -62,7 +63,7 @@ impl Products {
         let ruling = match &command.payload {
             ProductPayload::RegisterProduct(wish) => register::decide(id, product, wish),
             ProductPayload::ChangeProduct(wish) => change::decide(id, product, wish),
-            ProductPayload::Restock(wish) => restock::decide(id, product, wish),
+            ProductPayload::Restock(wish) => restock::decide(product, wish),
         };
         Ok(head.conclude(ruling))
     }
@@ -100,7 +101,6 @@ impl Core for Products {
             Input::Command(_) => {}
             Input::Message(message) => match &message.payload {
                 ToProducts::Reserve(told) => {
-                    keys.push(Key::Hold(told.order_id, self.lane));
                     keys.extend(told.lines.iter().map(|line| Key::Product(line.product_id)));
                 }
                 // The hold names its products; `retain_missing` asks for them.
@@ -124,7 +124,7 @@ impl Core for Products {
             Key::Product(id) => !products.touch(id),
             Key::Outcome(id) => !outcomes.touch(id),
             Key::Hold(id, owner) if owner == *lane => {
-                if let Some((hold, _)) = holds.peek(id).filter(|(hold, _)| hold.is_open()) {
+                if let Some(hold) = holds.peek(id).filter(|hold| hold.is_open()) {
                     let of_hold = hold.lines.iter().map(|line| line.product_id);
                     named.extend(of_hold.filter(|id| !products.touch(*id)).map(Key::Product));
                 }
@@ -133,8 +133,6 @@ impl Core for Products {
             Key::Hold(..) | Key::User(_) | Key::Order(_) => true,
         });
         keys.append(&mut named);
-        keys.sort_unstable();
-        keys.dedup();
     }
 
     fn load(&mut self, key: Key, row: Option<Row>) -> Result<(), Broken> {
@@ -154,6 +152,10 @@ impl Core for Products {
 
     fn row(&self, key: Key) -> Option<Row> {
         project::row(self, key)
+    }
+
+    fn take_changed(&mut self, rows: &mut Vec<Row>) {
+        project::take_changed(self, rows);
     }
 
     fn statement(&self, _entry: &Entry) -> Vec<Row> {
@@ -177,9 +179,15 @@ impl Core for Products {
         self.products.len() + self.holds.len() + self.outcomes.len()
     }
 
+    fn release(&mut self, acknowledged: u64) -> usize {
+        self.outcomes.release(acknowledged)
+            + self.holds.release(acknowledged)
+            + self.products.release(acknowledged)
+    }
+
     fn trim(&mut self, acknowledged: u64, cells_max: usize) -> usize {
         let excess = self.cells().saturating_sub(cells_max);
-        let mut dropped = self.holds.trim(acknowledged, excess, Turn::Spent);
+        let mut dropped = 0;
         for turn in [Turn::Unused, Turn::Any] {
             dropped += self.outcomes.trim(acknowledged, excess - dropped, turn);
             dropped += self.holds.trim(acknowledged, excess - dropped, turn);

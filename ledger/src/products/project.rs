@@ -1,15 +1,12 @@
-//! Cells as rows and back, and the sales that an entry makes.
+//! Cells as rows, and the sales that an entry makes.
 
-use super::{
-    Products,
-    state::{Hold, Product, Stock},
-};
-use crate::{Broken, Event, idempotency::Stored};
+use super::Products;
+use crate::{Broken, Event};
 use jupan_schemas::{
-    Change, Entry, HoldEnded, LinesReturned, Micros, Money, OrderId, PricedLine, ProductId, Sale,
-    Units,
-    rows::{AsOf, HoldRow, Key, ProductRow, Row},
+    Change, Entry, HoldEnded, LinesReturned, Micros, Money, OrderId, PricedLine, Sale, Units,
+    rows::{Key, Row},
 };
+use std::sync::Arc;
 
 pub(super) fn load(products: &mut Products, key: Key, row: Option<Row>) -> Result<(), Broken> {
     let lane = products.lane;
@@ -18,15 +15,15 @@ pub(super) fn load(products: &mut Products, key: Key, row: Option<Row>) -> Resul
         (Key::Hold(id, owner), None) if owner == lane => products.holds.load(id, None),
         (Key::Outcome(id), None) => products.outcomes.load(id, None),
         (Key::Product(id), Some(Row::Product(row))) if row.product_id == id && row.lane == lane => {
-            products.products.load(id, Some(Product::from_row(row)));
+            products.products.load(id, Some(row));
         }
         (Key::Hold(id, owner), Some(Row::Hold(row)))
             if row.order_id == id && row.lane == lane && owner == lane =>
         {
-            products.holds.load(id, Some(Hold::from_row(row)));
+            products.holds.load(id, Some(row));
         }
         (Key::Outcome(id), Some(Row::Outcome(row))) if row.command_id == id && row.lane == lane => {
-            products.outcomes.load(id, Some(Stored::from_row(&row)));
+            products.outcomes.load(id, Some(row));
         }
         (key, _) => {
             return Err(Broken {
@@ -39,61 +36,20 @@ pub(super) fn load(products: &mut Products, key: Key, row: Option<Row>) -> Resul
 }
 
 pub(super) fn row(products: &Products, key: Key) -> Option<Row> {
-    let lane = products.lane;
     match key {
-        Key::Product(id) => {
-            let (product, as_of) = products.products.peek(id)?;
-            Some(Row::Product(product.to_row(id, lane, as_of)))
+        Key::Product(id) => products.products.peek(id).cloned().map(Row::Product),
+        Key::Hold(id, owner) if owner == products.lane => {
+            products.holds.peek(id).cloned().map(Row::Hold)
         }
-        Key::Hold(id, owner) if owner == lane => {
-            let (hold, as_of) = products.holds.peek(id)?;
-            Some(Row::Hold(hold.to_row(id, lane, as_of)))
-        }
-        Key::Outcome(id) => {
-            let (stored, as_of) = products.outcomes.peek(id)?;
-            Some(Row::Outcome(stored.to_row(id, lane, as_of)))
-        }
+        Key::Outcome(id) => products.outcomes.peek(id).cloned().map(Row::Outcome),
         Key::Hold(..) | Key::User(_) | Key::Order(_) => None,
     }
 }
 
-impl Product {
-    fn from_row(row: ProductRow) -> (Self, AsOf) {
-        let ProductRow { name, price, supply, available, reserved, sold, .. } = row;
-        let ProductRow { created_at, updated_at, as_of, .. } = row;
-        let stock = Stock { supply, available, reserved, sold };
-        (Self { name, price, stock, created_at, updated_at }, as_of)
-    }
-
-    fn to_row(&self, product_id: ProductId, lane: u16, as_of: AsOf) -> ProductRow {
-        let Self { name, price, stock, created_at, updated_at } = self.clone();
-        let Stock { supply, available, reserved, sold } = stock;
-        ProductRow {
-            product_id,
-            lane,
-            as_of,
-            name,
-            price,
-            supply,
-            available,
-            reserved,
-            sold,
-            created_at,
-            updated_at,
-        }
-    }
-}
-
-impl Hold {
-    fn from_row(row: HoldRow) -> (Self, AsOf) {
-        let HoldRow { order_id: _, lane: _, as_of, user_lane, lines, end } = row;
-        (Self { user_lane, lines, end }, as_of)
-    }
-
-    fn to_row(&self, order_id: OrderId, lane: u16, as_of: AsOf) -> HoldRow {
-        let Self { user_lane, lines, end } = self.clone();
-        HoldRow { order_id, lane, as_of, user_lane, lines, end }
-    }
+pub(super) fn take_changed(products: &mut Products, rows: &mut Vec<Row>) {
+    products.products.take_changed(|row| rows.push(Row::Product(Arc::clone(row))));
+    products.holds.take_changed(|row| rows.push(Row::Hold(Arc::clone(row))));
+    products.outcomes.take_changed(|row| rows.push(Row::Outcome(Arc::clone(row))));
 }
 
 /// One sale for each line of a hold that was settled, and for each line that came back.
@@ -102,7 +58,7 @@ pub(super) fn events(products: &Products, entry: &Entry) -> Vec<Event> {
     for change in &entry.changes {
         match change {
             Change::HoldEnded(HoldEnded { order_id, sold_at: Some(sold_at), .. }) => {
-                let Some((hold, _)) = products.holds.peek(*order_id) else { continue };
+                let Some(hold) = products.holds.peek(*order_id) else { continue };
                 let sold = |line| sale(products.lane, entry, *order_id, *sold_at, line);
                 sales.extend(hold.lines.iter().map(sold));
             }

@@ -2,12 +2,13 @@
 
 use super::{
     Products,
-    state::{Product, Stock, check_name, check_price},
+    state::{Product, check_name, check_price},
+    stock,
 };
 use crate::{Broken, cells::Moment, idempotency::Ruling};
 use jupan_schemas::{
-    Account, Change, Code, Outcome, PRICE_AND_STOCK_MAX, ProductId, ProductRegistered,
-    RegisterProduct,
+    Change, Code, Outcome, PRICE_AND_STOCK_MAX, ProductId, ProductRegistered, RegisterProduct,
+    Units, rows::AsOf,
 };
 
 fn check(product: Option<&Product>, wish: &RegisterProduct) -> Result<(), Code> {
@@ -27,9 +28,8 @@ pub(super) fn decide(
     if let Err(code) = check(product, wish) {
         return Ruling::refused(code);
     }
-    let RegisterProduct { name, price, stock } = wish.clone();
-    let (from, to) = (Account::Supply, Account::Available);
-    let first = (stock.0 > 0).then(|| Stock::default().transfer(product_id, stock, from, to));
+    let RegisterProduct { name, price, stock: units } = wish.clone();
+    let first = (units.0 > 0).then(|| stock::first(product_id, units));
     Ruling::Done {
         outcome: Outcome::of(Code::Ok),
         changes: vec![Change::ProductRegistered(ProductRegistered { product_id, name, price })],
@@ -43,9 +43,15 @@ pub(super) fn evolve(
     change: &ProductRegistered,
 ) -> Result<(), Broken> {
     let product = Product {
-        name: change.name.clone(),
+        product_id: change.product_id,
+        lane: products.lane,
+        as_of: AsOf::default(),
+        name: change.name.as_str().into(),
         price: change.price,
-        stock: Stock::default(),
+        supply: Units::ZERO,
+        available: Units::ZERO,
+        reserved: Units::ZERO,
+        sold: Units::ZERO,
         created_at: now.at,
         updated_at: now.at,
     };

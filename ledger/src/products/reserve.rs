@@ -4,11 +4,12 @@
 use super::{
     Products,
     state::{Hold, Product},
+    stock,
 };
 use crate::{Broken, Decision, Rules, cells::Moment};
 use jupan_schemas::{
     Account, Change, Code, HoldOpened, Line, Message, PricedLine, ProductId, Refused, Reserve,
-    Reserved, Units, Verdict, partition_of,
+    Reserved, Units, Verdict, partition_of, rows::AsOf,
 };
 
 /// A line with its product.
@@ -49,7 +50,7 @@ fn check<'a>(
             None => return Ok(Err((Code::ProductNotFound, line.product_id))),
         }
     }
-    let short = found.iter().find(|(line, product)| line.quantity > product.stock.available);
+    let short = found.iter().find(|(line, product)| line.quantity > product.available);
     match short {
         Some((line, _)) => Ok(Err((Code::OutOfStock, line.product_id))),
         None => Ok(Ok(found)),
@@ -62,8 +63,9 @@ pub(super) fn decide(
     user_lane: u16,
     told: &Reserve,
 ) -> Result<Decision, Broken> {
-    if products.holds.find(told.order_id)?.is_some_and(Hold::is_open) {
-        // Message numbers keep a Reserve from coming twice; if it did, it would hold twice.
+    // A hold that is not in memory is not looked for: message numbers keep a Reserve from coming
+    // twice. If one did, it would hold twice.
+    if products.holds.peek(told.order_id).is_some_and(|hold| hold.is_open()) {
         return Ok(Decision::nothing(Verdict::Ignored, Code::Ok));
     }
     let lines = merge(products, rules, told)?;
@@ -78,7 +80,7 @@ fn hold(user_lane: u16, told: &Reserve, found: &[Found<'_>]) -> Result<Decision,
     let (from, to) = (Account::Available, Account::Reserved);
     let mut postings = Vec::with_capacity(2 * found.len());
     for (line, product) in found {
-        let moved = product.stock.transfer(line.product_id, line.quantity, from, to);
+        let moved = stock::transfer(product, line.quantity, from, to);
         let uncountable =
             || Broken::about("product", line.product_id, "uncountable reserved units");
         postings.extend(moved.ok_or_else(uncountable)?);
@@ -110,5 +112,7 @@ pub(super) fn evolve(
     opened: &HoldOpened,
 ) -> Result<(), Broken> {
     let HoldOpened { order_id, user_lane, lines } = opened.clone();
-    products.holds.put(order_id, now, Hold { user_lane, lines, end: None })
+    let (lane, as_of) = (products.lane, AsOf::default());
+    let hold = Hold { order_id, lane, as_of, user_lane, lines, end: None };
+    products.holds.put_unseen(order_id, now, hold)
 }

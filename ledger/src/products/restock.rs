@@ -1,30 +1,26 @@
 //! Restock: `supply -> available`.
 
-use super::state::Product;
+use super::{state::Product, stock};
 use crate::idempotency::Ruling;
-use jupan_schemas::{Account, Code, Outcome, Posting, ProductId, Restock, Units};
+use jupan_schemas::{Account, Code, Outcome, Posting, Restock, Units};
 
 fn check<'a>(product: Option<&'a Product>, wish: &Restock) -> Result<&'a Product, Code> {
     if wish.quantity <= Units::ZERO {
         return Err(Code::InvalidQuantity);
     }
     let product = product.ok_or(Code::ProductNotFound)?;
-    let has_room = product.stock.has_room_for(wish.quantity);
+    let has_room = stock::has_room_for(product, wish.quantity);
     if has_room { Ok(product) } else { Err(Code::StockLimit) }
 }
 
-fn post(
-    product_id: ProductId,
-    product: Option<&Product>,
-    wish: &Restock,
-) -> Result<[Posting; 2], Code> {
-    let stock = check(product, wish)?.stock;
+fn post(product: Option<&Product>, wish: &Restock) -> Result<[Posting; 2], Code> {
+    let product = check(product, wish)?;
     let (from, to) = (Account::Supply, Account::Available);
-    stock.transfer(product_id, wish.quantity, from, to).ok_or(Code::StockLimit)
+    stock::transfer(product, wish.quantity, from, to).ok_or(Code::StockLimit)
 }
 
-pub(super) fn decide(product_id: ProductId, product: Option<&Product>, wish: &Restock) -> Ruling {
-    match post(product_id, product, wish) {
+pub(super) fn decide(product: Option<&Product>, wish: &Restock) -> Ruling {
+    match post(product, wish) {
         Ok(postings) => Ruling::Done {
             outcome: Outcome::of(Code::Ok),
             changes: Vec::new(),

@@ -1,7 +1,7 @@
 //! Return: sold units were refunded, `sold -> available`. Each line is a sale the other way round,
 //! in the minute of the first one.
 
-use super::Products;
+use super::{Products, stock};
 use crate::{Broken, Decision, Rules};
 use jupan_schemas::{
     Account, Change, Code, Entry, LinesReturned, PricedLine, Return, Units, Verdict, partition_of,
@@ -36,12 +36,12 @@ pub(super) fn decide(
     for line in &lines {
         let broken = |what| Broken::about("product", line.product_id, what);
         let product = products.products.find(line.product_id)?;
-        let stock = product.ok_or_else(|| broken("given back, but it does not exist"))?.stock;
-        if stock.sold < line.quantity {
+        let product = product.ok_or_else(|| broken("given back, but it does not exist"))?;
+        if product.sold < line.quantity {
             return Err(broken("more units are given back than were sold"));
         }
         let (from, to) = (Account::Sold, Account::Available);
-        let moved = stock.transfer(line.product_id, line.quantity, from, to);
+        let moved = stock::transfer(product, line.quantity, from, to);
         postings.extend(moved.ok_or_else(|| broken("uncountable units"))?);
     }
     Ok(Decision {

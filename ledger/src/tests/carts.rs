@@ -203,7 +203,7 @@ fn a_cart_stays_one_record() {
     }
     let shop = super::table::run(crate::Rules::new(1), &table);
     let cart = shop.users[0].view().into_values().find_map(|row| match row {
-        jupan_schemas::rows::Row::User(row) => Some(row.cart),
+        jupan_schemas::rows::Row::User(row) => Some(row.cart.clone()),
         _ => None,
     });
     assert_eq!(cart.expect("the user is there").len(), crate::limits::CART_LINES_MAX);

@@ -300,8 +300,8 @@ fn wishes_that_no_user_lane_would_have() {
     let told = |lane, payload| to_products(&shop, lane, payload).map_err(|broken| broken.what);
     assert_eq!(told(5, settle()), Err("another user lane wants to end it"));
     assert_eq!(told(0, settle()), Ok(Verdict::Accepted));
-    // The hold of the other order was never looked up.
-    assert_eq!(told(0, reserve(1, 7)), Err("not loaded"));
+    // Product 8 was never looked up.
+    assert_eq!(told(0, reserve(1, 8)), Err("not loaded"));
 
     let mut shop = shop;
     let other = OrderId::of(UserId(1), "other");
@@ -329,7 +329,7 @@ fn a_hold_names_the_products_that_its_end_needs() {
     let lane = &mut shop.products[0];
     lane.project();
     lane.trim(0);
-    let mut keys = vec![Key::Hold(order(), 0), Key::Hold(order(), 0)];
+    let mut keys = vec![Key::Hold(order(), 0)];
     lane.core.retain_missing(&mut keys);
     assert_eq!(keys, [Key::Hold(order(), 0)]);
     let row = lane.view().remove(&Key::Hold(order(), 0));
@@ -368,8 +368,8 @@ fn loading_never_sets_memory_back() {
     let key = Key::User(UserId(1));
     let core = &mut shop.users[0].core;
     let Some(Row::User(row)) = core.row(key) else { panic!("user 1 is known") };
-    let older = jupan_schemas::rows::UserRow { balance: Money(5), ..row.clone() };
-    core.load(key, Some(Row::User(older))).expect("its row");
+    let older = jupan_schemas::rows::UserRow { balance: Money(5), ..(*row).clone() };
+    core.load(key, Some(Row::from(older))).expect("its row");
     core.load(key, None).expect("its row");
     assert_eq!(core.row(key), Some(Row::User(row)));
 }
@@ -379,8 +379,10 @@ fn trim_keeps_what_the_store_lacks_and_what_is_pending() {
     let mut shop = shop(BEGUN);
     let lane = &mut shop.users[0];
     let all = lane.core.cells();
-    lane.trim(0);
+    lane.release();
     assert_eq!(lane.core.cells(), all - 3, "only what does not exist");
+    lane.trim(0);
+    assert_eq!(lane.core.cells(), all - 3, "nothing that is not projected");
     lane.project();
     lane.trim(0);
     assert_eq!(lane.core.cells(), 1, "the pending order");
@@ -393,29 +395,51 @@ fn trim_keeps_what_the_store_lacks_and_what_is_pending() {
 }
 
 #[test]
-fn trim_drops_ended_holds_first_and_unused_cells_next() {
+fn what_has_ended_leaves_once_the_store_has_it() {
+    let mut shop = shop(&format!("{BEGUN}deliver"));
+    let (user, product) = (Key::User(UserId(1)), Key::Product(ProductId(7)));
+    let (order, hold) = (Key::Order(order()), Key::Hold(order(), 0));
+    shop.users[0].release();
+    shop.products[0].release();
+    assert!(shop.users[0].core.row(order).is_some(), "the store does not have its end");
+    assert!(shop.products[0].core.row(hold).is_some(), "the store does not have its end");
+    let (users, products) = (&mut shop.users[0], &mut shop.products[0]);
+    users.project();
+    users.release();
+    products.project();
+    products.release();
+    assert_eq!((users.core.row(order), products.core.row(hold)), (None, None));
+    assert!(users.core.row(user).is_some() && products.core.row(product).is_some());
+    assert_eq!((users.core.cells(), products.core.cells()), (1, 1));
+}
+
+#[test]
+fn trim_drops_unused_cells_first() {
     let mut shop = shop(
         "
         user 1
         charge 1 1000
         product 7 price 1 stock 5
         product 8 price 1 stock 5
+        product 9 price 1 stock 5
         order a user 1 8x1
         deliver
         ",
     );
     let lane = &mut shop.products[0];
     lane.project();
-    let all = lane.core.cells();
-    lane.trim(all - 1);
+    lane.release();
     assert_eq!(lane.core.row(Key::Hold(order(), 0)), None);
-    // Used once more, product 7 survives product 8, which is asked later.
-    let (seven, eight) = (Key::Product(ProductId(7)), Key::Product(ProductId(8)));
-    while lane.core.row(eight).is_some() {
-        lane.core.retain_missing(&mut vec![seven]);
-        lane.trim(lane.core.cells() - 1);
-        assert!(lane.core.row(seven).is_some());
-    }
+    // All were used: one goes, and the others have lost their mark.
+    let is_there = |core: &products::Products, key: &Key| core.row(*key).is_some();
+    let mut left: Vec<Key> = [7, 8, 9].map(|id| Key::Product(ProductId(id))).to_vec();
+    lane.trim(2);
+    left.retain(|key| is_there(&lane.core, key));
+    assert_eq!(left.len(), 2);
+    // Used once more, one survives the other, whichever is asked first.
+    lane.core.retain_missing(&mut vec![left[0]]);
+    lane.trim(1);
+    assert!(is_there(&lane.core, &left[0]) && !is_there(&lane.core, &left[1]));
 }
 
 #[test]

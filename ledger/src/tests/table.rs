@@ -23,7 +23,7 @@ use jupan_schemas::{
     Restock, Role, Stamp, Units, UserCommand, UserId, UserPayload, Verdict, partition_of,
     rows::{Key, OrderRow, Row, StatementKind, StatementRow},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Runs a table with one, three and twelve lanes a role, and audits the shop after it.
 pub(super) fn check(table: &str) {
@@ -252,8 +252,9 @@ impl World {
         let order = self.orders[words.words[1]];
         let user = order.user().expect("an order id");
         let from = partition_of(user.0, self.shop.rules.lanes);
-        let lanes = self.order(order).expect("the order exists").lines;
-        let mut lanes: Vec<u16> = lanes
+        let placed = self.order(order).expect("the order exists");
+        let mut lanes: Vec<u16> = placed
+            .lines
             .iter()
             .map(|line| partition_of(line.product_id.0, self.shop.rules.lanes))
             .collect();
@@ -333,7 +334,7 @@ impl World {
         }
     }
 
-    fn order(&self, id: OrderId) -> Option<OrderRow> {
+    fn order(&self, id: OrderId) -> Option<Arc<OrderRow>> {
         let lane = partition_of(id.user()?.0, self.shop.rules.lanes);
         match self.shop.users[usize::from(lane)].view().remove(&Key::Order(id)) {
             Some(Row::Order(row)) => Some(row),
@@ -377,9 +378,8 @@ impl World {
     fn statement(&self, user: UserId) -> String {
         let rows = self.shop.users.iter().flat_map(|lane| &lane.statement);
         join(rows.filter_map(|row| match row {
-            Row::Statement(StatementRow { user_id, kind, delta, balance, order_id, .. })
-                if *user_id == user =>
-            {
+            Row::Statement(row) if row.user_id == user => {
+                let StatementRow { kind, delta, balance, order_id, .. } = &**row;
                 assert_eq!(order_id.is_some(), *kind != StatementKind::Charge);
                 Some(format!("{kind:?} {delta} = {balance}"))
             }

@@ -32,7 +32,8 @@ pub(super) fn fail(
         total_price: state::total(lines).unwrap_or(Money::ZERO),
     };
     let forgotten = usize::from(is_planted(Bug::ReleaseForgotten));
-    let messages = order.lanes(rules.lanes).into_iter().map(release).skip(forgotten).collect();
+    let messages =
+        state::lanes_of(order, rules.lanes).into_iter().map(release).skip(forgotten).collect();
     let mut decision = end(order, ended, messages, Vec::new())?;
     decision.changes.extend(cart::put_back(users, order_id, order)?);
     Ok(decision)
@@ -51,7 +52,8 @@ pub(super) fn succeed(
     let settle = |lane| (lane, Message::Settle(Settle { order_id, sold_at }));
     let status = OrderStatus::Success;
     let ended = OrderEnded { order_id, status, code: Code::Ok, product_id: None, total_price };
-    let mut messages: Vec<_> = order.lanes(rules.lanes).into_iter().map(settle).collect();
+    let mut messages: Vec<_> =
+        state::lanes_of(order, rules.lanes).into_iter().map(settle).collect();
     messages.extend_from_within(..usize::from(is_planted(Bug::SettledTwice)));
     end(order, ended, messages, postings)
 }

@@ -38,7 +38,9 @@ fn apply(users: &mut Users, entry: &Entry, now: &Moment, change: &Change) -> Res
         Change::AskerJoined(change) => place::evolve_joined(users, now, change),
         Change::LaneReserved(change) => reserved::evolve(users, now, change),
         Change::OrderEnded(change) => end::evolve(users, entry, now, change),
-        Change::OutcomeStored(change) => idempotency::evolve(&mut users.outcomes, now, change),
+        Change::OutcomeStored(change) => {
+            idempotency::evolve(&mut users.outcomes, users.lane, now, change)
+        }
         Change::CartChanged(change) => cart::evolve(users, now, change),
         Change::OrderReserved(change) => reserved::evolve_payable(users, now, change),
         Change::LinesRefunded(change) => refund::evolve(users, entry, now, change),

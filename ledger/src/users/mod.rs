@@ -22,13 +22,13 @@ mod state;
 use crate::{
     Asked, Broken, Core, Decision, Event, Rules,
     cells::{Cells, Turn},
-    idempotency::{Head, Stored},
+    idempotency::Head,
     postings::SystemAccount,
 };
 use jupan_schemas::{
     Account, CommandId, Entry, Micros, OrderId, Outcome, Role, SystemBalance, ToUsers, UserCommand,
     UserId, UserMessage, UserPayload,
-    rows::{Key, Row},
+    rows::{Key, OutcomeRow, Row},
 };
 use state::{Order, User};
 
@@ -46,7 +46,7 @@ pub struct Users {
     lane: u16,
     users: Cells<UserId, User>,
     orders: Cells<OrderId, Order>,
-    outcomes: Cells<CommandId, Stored>,
+    outcomes: Cells<CommandId, OutcomeRow>,
     funding: SystemAccount,
     revenue: SystemAccount,
 }
@@ -158,8 +158,6 @@ impl Core for Users {
             Key::Outcome(id) => !self.outcomes.touch(id),
             Key::Product(_) | Key::Hold(..) => true,
         });
-        keys.sort_unstable();
-        keys.dedup();
     }
 
     fn load(&mut self, key: Key, row: Option<Row>) -> Result<(), Broken> {
@@ -179,6 +177,10 @@ impl Core for Users {
 
     fn row(&self, key: Key) -> Option<Row> {
         project::row(self, key)
+    }
+
+    fn take_changed(&mut self, rows: &mut Vec<Row>) {
+        project::take_changed(self, rows);
     }
 
     fn statement(&self, entry: &Entry) -> Vec<Row> {
@@ -204,6 +206,12 @@ impl Core for Users {
 
     fn cells(&self) -> usize {
         self.users.len() + self.orders.len() + self.outcomes.len()
+    }
+
+    fn release(&mut self, acknowledged: u64) -> usize {
+        self.outcomes.release(acknowledged)
+            + self.orders.release(acknowledged)
+            + self.users.release(acknowledged)
     }
 
     fn trim(&mut self, acknowledged: u64, cells_max: usize) -> usize {

@@ -15,7 +15,7 @@ use jupan_schemas::{
     Asker, AskerJoined, Change, Code, Entry, Line, Message, Micros, Money, OrderId, OrderPlaced,
     OrderStatus, Outcome, PlaceOrder, ProductId, Reserve, Units, UserId, Verdict,
     planted::{Bug, is_planted},
-    rows::{HistoryLine, OrderLine},
+    rows::{AsOf, HistoryLine, OrderLine},
 };
 use std::collections::BTreeSet;
 
@@ -130,7 +130,10 @@ pub(super) fn evolve(
         refunded: Units::ZERO,
     };
     let order = Order {
+        order_id: placed.order_id,
         user_id: placed.user_id,
+        lane: users.lane,
+        as_of: AsOf::default(),
         placed: entry.sequence,
         status: OrderStatus::Pending,
         reason: None,

@@ -1,15 +1,13 @@
-//! Cells as rows and back, and what an entry adds to statements and events.
+//! Cells as rows, and what an entry adds to statements and events.
 
-use super::{
-    Users,
-    state::{Order, User},
-};
-use crate::{Broken, Event, idempotency::Stored};
+use super::Users;
+use crate::{Broken, Event};
 use jupan_schemas::{
     Account, Change, Code, Entry, Money, OrderEvent, OrderEventLine, OrderId, OrderStatus, Posting,
     UserId,
-    rows::{AsOf, Key, OrderRow, Row, StatementKind, StatementRow, UserRow},
+    rows::{AsOf, Key, Row, StatementKind, StatementRow},
 };
+use std::sync::Arc;
 
 pub(super) fn load(users: &mut Users, key: Key, row: Option<Row>) -> Result<(), Broken> {
     let lane = users.lane;
@@ -18,13 +16,13 @@ pub(super) fn load(users: &mut Users, key: Key, row: Option<Row>) -> Result<(), 
         (Key::Order(id), None) => users.orders.load(id, None),
         (Key::Outcome(id), None) => users.outcomes.load(id, None),
         (Key::User(id), Some(Row::User(row))) if row.user_id == id && row.lane == lane => {
-            users.users.load(id, Some(User::from_row(row)));
+            users.users.load(id, Some(row));
         }
         (Key::Order(id), Some(Row::Order(row))) if row.order_id == id && row.lane == lane => {
-            users.orders.load(id, Some(Order::from_row(row)));
+            users.orders.load(id, Some(row));
         }
         (Key::Outcome(id), Some(Row::Outcome(row))) if row.command_id == id && row.lane == lane => {
-            users.outcomes.load(id, Some(Stored::from_row(&row)));
+            users.outcomes.load(id, Some(row));
         }
         (key, _) => {
             return Err(Broken {
@@ -38,89 +36,17 @@ pub(super) fn load(users: &mut Users, key: Key, row: Option<Row>) -> Result<(), 
 
 pub(super) fn row(users: &Users, key: Key) -> Option<Row> {
     match key {
-        Key::User(id) => {
-            let (user, as_of) = users.users.peek(id)?;
-            Some(Row::User(user.to_row(id, users.lane, as_of)))
-        }
-        Key::Order(id) => {
-            let (order, as_of) = users.orders.peek(id)?;
-            Some(Row::Order(order.to_row(id, users.lane, as_of)))
-        }
-        Key::Outcome(id) => {
-            let (stored, as_of) = users.outcomes.peek(id)?;
-            Some(Row::Outcome(stored.to_row(id, users.lane, as_of)))
-        }
+        Key::User(id) => users.users.peek(id).cloned().map(Row::User),
+        Key::Order(id) => users.orders.peek(id).cloned().map(Row::Order),
+        Key::Outcome(id) => users.outcomes.peek(id).cloned().map(Row::Outcome),
         Key::Product(_) | Key::Hold(..) => None,
     }
 }
 
-impl User {
-    fn from_row(row: UserRow) -> (Self, AsOf) {
-        let UserRow { name, email, balance, created_at, updated_at, cart, as_of, .. } = row;
-        (Self { name, email, balance, created_at, updated_at, cart }, as_of)
-    }
-
-    fn to_row(&self, user_id: UserId, lane: u16, as_of: AsOf) -> UserRow {
-        let Self { name, email, balance, created_at, updated_at, cart } = self.clone();
-        UserRow { user_id, lane, as_of, name, email, balance, created_at, updated_at, cart }
-    }
-}
-
-impl Order {
-    fn from_row(row: OrderRow) -> (Self, AsOf) {
-        let order = Self {
-            user_id: row.user_id,
-            placed: row.placed,
-            status: row.status,
-            reason: row.reason,
-            reason_product: row.reason_product,
-            lines: row.lines,
-            awaits: row.awaits,
-            total: row.total,
-            from_cart: row.from_cart,
-            payment: row.payment,
-            deadline: row.deadline,
-            payment_due: row.payment_due,
-            occurred_at: row.occurred_at,
-            sold_at: row.sold_at,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            fingerprint: row.fingerprint,
-            askers: row.askers,
-            outcome: row.outcome,
-            history: row.history,
-        };
-        (order, row.as_of)
-    }
-
-    fn to_row(&self, order_id: OrderId, lane: u16, as_of: AsOf) -> OrderRow {
-        let order = self.clone();
-        OrderRow {
-            order_id,
-            user_id: order.user_id,
-            lane,
-            as_of,
-            placed: order.placed,
-            status: order.status,
-            reason: order.reason,
-            reason_product: order.reason_product,
-            lines: order.lines,
-            awaits: order.awaits,
-            total: order.total,
-            from_cart: order.from_cart,
-            payment: order.payment,
-            deadline: order.deadline,
-            payment_due: order.payment_due,
-            occurred_at: order.occurred_at,
-            sold_at: order.sold_at,
-            created_at: order.created_at,
-            updated_at: order.updated_at,
-            fingerprint: order.fingerprint,
-            askers: order.askers,
-            outcome: order.outcome,
-            history: order.history,
-        }
-    }
+pub(super) fn take_changed(users: &mut Users, rows: &mut Vec<Row>) {
+    users.users.take_changed(|row| rows.push(Row::User(Arc::clone(row))));
+    users.orders.take_changed(|row| rows.push(Row::Order(Arc::clone(row))));
+    users.outcomes.take_changed(|row| rows.push(Row::Outcome(Arc::clone(row))));
 }
 
 /// One line for each change of a wallet.
@@ -143,7 +69,7 @@ pub(super) fn statement(lane: u16, entry: &Entry) -> Vec<Row> {
         at: input.at,
     };
     let wallets = entry.postings.iter().filter(|posting| posting.account == Account::Wallet);
-    wallets.map(|posting| Row::Statement(line(posting))).collect()
+    wallets.map(|posting| Row::Statement(Arc::new(line(posting)))).collect()
 }
 
 fn kind(posting: &Posting, order_id: Option<OrderId>) -> StatementKind {
@@ -167,7 +93,7 @@ pub(super) fn events(users: &Users, entry: &Entry) -> Vec<Event> {
 }
 
 fn event(users: &Users, entry: &Entry, id: OrderId, status: OrderStatus) -> Option<OrderEvent> {
-    let (order, _) = users.orders.peek(id)?;
+    let order = users.orders.peek(id)?;
     let lines = order.lines.iter().map(|line| OrderEventLine {
         product_id: line.product_id,
         quantity: line.quantity,

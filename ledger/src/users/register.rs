@@ -4,6 +4,7 @@ use super::{Users, state::User};
 use crate::{Broken, cells::Moment, idempotency::Ruling};
 use jupan_schemas::{
     Change, Code, Money, Outcome, RegisterUser, UserId, UserRegistered, is_email, is_name,
+    rows::AsOf,
 };
 
 fn check(user: Option<&User>, wish: &RegisterUser) -> Result<(), Code> {
@@ -36,8 +37,11 @@ pub(super) fn evolve(
     change: &UserRegistered,
 ) -> Result<(), Broken> {
     let user = User {
-        name: change.name.clone(),
-        email: change.email.clone(),
+        user_id: change.user_id,
+        lane: users.lane,
+        as_of: AsOf::default(),
+        name: change.name.as_str().into(),
+        email: change.email.as_str().into(),
         balance: Money::ZERO,
         created_at: now.at,
         updated_at: now.at,

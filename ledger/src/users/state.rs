@@ -1,72 +1,46 @@
-//! What a user lane knows.
+//! What a user lane knows: its rows.
 
 use crate::{Broken, cells::Cell};
+pub(crate) use jupan_schemas::rows::{OrderRow as Order, UserRow as User};
 use jupan_schemas::{
-    Asker, Code, Fingerprint, Line, Micros, Money, OrderStatus, Outcome, Payment, PricedLine,
-    ProductId, UserId, partition_of,
-    rows::{HistoryLine, OrderLine},
+    Money, PricedLine, ProductId, partition_of,
+    rows::{AsOf, OrderLine},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A user with wallet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct User {
-    pub(crate) name: String,
-    pub(crate) email: String,
-    /// What the wallet holds.
-    pub(crate) balance: Money,
-    pub(crate) created_at: Micros,
-    pub(crate) updated_at: Micros,
-    pub(crate) cart: Vec<Line>,
+impl Cell for User {
+    fn as_of(&self) -> AsOf {
+        self.as_of
+    }
+
+    fn set_as_of(&mut self, as_of: AsOf) {
+        self.as_of = as_of;
+    }
 }
 
-impl Cell for User {}
-
-/// An order. PENDING until its product lanes have answered, or its deadline passed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Order {
-    pub(crate) user_id: UserId,
-    /// Sequence of the entry that placed it.
-    pub(crate) placed: u64,
-    pub(crate) status: OrderStatus,
-    pub(crate) reason: Option<Code>,
-    pub(crate) reason_product: Option<ProductId>,
-    /// Each product once, in the order of the command.
-    pub(crate) lines: Vec<OrderLine>,
-    /// Product lanes whose answer is outstanding.
-    pub(crate) awaits: Vec<u16>,
-    pub(crate) total: Money,
-    pub(crate) from_cart: bool,
-    pub(crate) payment: Payment,
-    pub(crate) deadline: Micros,
-    pub(crate) payment_due: Option<Micros>,
-    pub(crate) occurred_at: Option<Micros>,
-    pub(crate) sold_at: Option<Micros>,
-    pub(crate) created_at: Micros,
-    pub(crate) updated_at: Micros,
-    /// Of its PlaceOrder.
-    pub(crate) fingerprint: Fingerprint,
-    /// Who waits for its outcome; none once it has one.
-    pub(crate) askers: Vec<Asker>,
-    pub(crate) outcome: Option<Outcome>,
-    pub(crate) history: Vec<HistoryLine>,
-}
-
+/// PENDING until its product lanes have answered, or its deadline passed; after its end only a
+/// retry or a refund asks for it again.
 impl Cell for Order {
+    fn as_of(&self) -> AsOf {
+        self.as_of
+    }
+
+    fn set_as_of(&mut self, as_of: AsOf) {
+        self.as_of = as_of;
+    }
+
     fn is_pinned(&self) -> bool {
         self.is_pending()
     }
+
+    fn is_spent(&self) -> bool {
+        !self.is_pending()
+    }
 }
 
-impl Order {
-    pub(crate) fn is_pending(&self) -> bool {
-        self.status == OrderStatus::Pending
-    }
-
-    /// The product lanes that have lines of it, in order.
-    pub(crate) fn lanes(&self, lanes: u16) -> BTreeSet<u16> {
-        self.lines.iter().map(|line| partition_of(line.product_id.0, lanes)).collect()
-    }
+/// The product lanes that have lines of an order, in order.
+pub(crate) fn lanes_of(order: &Order, lanes: u16) -> BTreeSet<u16> {
+    order.lines.iter().map(|line| partition_of(line.product_id.0, lanes)).collect()
 }
 
 /// Lines by the product lane that has their products, in the order of the lanes.

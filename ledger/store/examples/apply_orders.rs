@@ -77,14 +77,14 @@ fn rows_of(batch: u64) -> (Vec<Row>, Vec<Row>) {
         user_rows.push(Row::Order(pending));
         let success = samples::order(user, number, placed, placed + 1, OrderStatus::Success);
         user_rows.push(Row::Order(success));
-        user_rows.push(Row::User(samples::user(user, placed + 1)));
-        user_rows.push(Row::Statement(samples::statement(user, placed + 1)));
-        product_rows.push(Row::Hold(samples::hold(user, number, placed, None)));
+        user_rows.push(Row::from(samples::user(user, placed + 1)));
+        user_rows.push(Row::from(samples::statement(user, placed + 1)));
+        product_rows.push(Row::from(samples::hold(user, number, placed, None)));
         let end = Some(HoldEnd::Settled);
-        product_rows.push(Row::Hold(samples::hold(user, number, placed + 1, end)));
+        product_rows.push(Row::from(samples::hold(user, number, placed + 1, end)));
         for line in 0..2 {
             let product = 1 + number.wrapping_mul(104_729 + line) % PRODUCT_COUNT;
-            product_rows.push(Row::Product(samples::product(product, placed + 1)));
+            product_rows.push(Row::from(samples::product(product, placed + 1)));
         }
     }
     (user_rows, product_rows)

@@ -22,5 +22,5 @@ mod port;
 #[cfg(test)]
 mod properties;
 
-pub(crate) use ownership::{check_owner, is_pending, order, outcome, owner, product, user};
+pub(crate) use ownership::{check_owner, order, outcome, owner, product, user};
 pub use port::*;

@@ -13,6 +13,7 @@ use std::{
     cmp::Reverse,
     collections::BTreeMap,
     ops::{Bound, RangeBounds},
+    sync::Arc,
 };
 
 /// Rows and watermarks, as they are at one moment. Ended holds stay, so that their beginning is
@@ -21,7 +22,7 @@ use std::{
 struct Tables {
     rows: BTreeMap<Key, Row>,
     orders: BTreeMap<(UserId, Reverse<u64>), OrderId>,
-    statement: BTreeMap<(UserId, Reverse<u64>), StatementRow>,
+    statement: BTreeMap<(UserId, Reverse<u64>), Arc<StatementRow>>,
     watermarks: BTreeMap<Lane, Watermark>,
 }
 
@@ -173,9 +174,7 @@ impl LaneStore for MemoryStore {
     fn open_orders(&self, lane: Lane) -> Result<Vec<(OrderId, Micros)>, StoreError> {
         let state = self.0.read();
         let open = state.visible.rows.values().filter_map(|row| match row {
-            Row::Order(order)
-                if crate::is_pending(order) && crate::check_owner(lane, row).is_ok() =>
-            {
+            Row::Order(order) if order.is_pending() && crate::check_owner(lane, row).is_ok() => {
                 Some((order.order_id, order.deadline))
             }
             _ => None,
@@ -192,11 +191,11 @@ impl MemoryStore {
 
 #[async_trait]
 impl ReadStore for MemoryStore {
-    async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError> {
+    async fn user(&self, id: UserId) -> Result<Option<Arc<UserRow>>, StoreError> {
         Ok(self.row(Key::User(id)).and_then(crate::user))
     }
 
-    async fn product(&self, id: ProductId) -> Result<Option<ProductRow>, StoreError> {
+    async fn product(&self, id: ProductId) -> Result<Option<Arc<ProductRow>>, StoreError> {
         Ok(self.row(Key::Product(id)).and_then(crate::product))
     }
 
@@ -204,14 +203,14 @@ impl ReadStore for MemoryStore {
         &self,
         after: Option<ProductId>,
         limit: usize,
-    ) -> Result<Page<ProductRow>, StoreError> {
+    ) -> Result<Page<Arc<ProductRow>>, StoreError> {
         let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(Key::Product(id)));
         let state = self.0.read();
         let rows = state.visible.rows.range((from, Bound::Unbounded));
         Ok(page(rows.filter_map(|(_, row)| crate::product(row.clone())), limit))
     }
 
-    async fn order(&self, id: OrderId) -> Result<Option<OrderRow>, StoreError> {
+    async fn order(&self, id: OrderId) -> Result<Option<Arc<OrderRow>>, StoreError> {
         Ok(self.row(Key::Order(id)).and_then(crate::order))
     }
 
@@ -220,7 +219,7 @@ impl ReadStore for MemoryStore {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Page<OrderRow>, StoreError> {
+    ) -> Result<Page<Arc<OrderRow>>, StoreError> {
         let State { visible, .. } = &*self.0.read();
         let ids = visible.orders.range(newest_first(user, before)).map(|(_, id)| *id);
         let rows = ids.filter_map(|id| visible.row(Key::Order(id)).and_then(crate::order));
@@ -232,13 +231,13 @@ impl ReadStore for MemoryStore {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Page<StatementRow>, StoreError> {
+    ) -> Result<Page<Arc<StatementRow>>, StoreError> {
         let state = self.0.read();
         let rows = state.visible.statement.range(newest_first(user, before));
         Ok(page(rows.map(|(_, row)| row.clone()), limit))
     }
 
-    async fn outcome(&self, id: CommandId) -> Result<Option<OutcomeRow>, StoreError> {
+    async fn outcome(&self, id: CommandId) -> Result<Option<Arc<OutcomeRow>>, StoreError> {
         Ok(self.row(Key::Outcome(id)).and_then(crate::outcome))
     }
 
@@ -267,7 +266,6 @@ fn page<T>(items: impl Iterator<Item = T>, limit: usize) -> Page<T> {
 pub(crate) mod tests {
     use super::*;
     use crate::conformance::{self, Fixture};
-    use std::sync::Arc;
 
     /// Of what is not durable when it crashes, nothing or every other row survives.
     pub(crate) struct Stores {

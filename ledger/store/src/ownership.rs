@@ -2,9 +2,10 @@
 
 use crate::StoreError;
 use jupan_schemas::{
-    Lane, OrderStatus, Role,
+    Lane, Role,
     rows::{Key, OrderRow, OutcomeRow, ProductRow, Row, UserRow},
 };
+use std::sync::Arc;
 
 /// The role, where the row tells, and the partition of the lane that a row belongs to.
 pub(crate) fn owner(row: &Row) -> (Option<Role>, u16) {
@@ -39,23 +40,18 @@ fn key_to_blame(row: &Row) -> Key {
     }
 }
 
-/// Whether an order is among its lane's open ones.
-pub(crate) fn is_pending(order: &OrderRow) -> bool {
-    order.status == OrderStatus::Pending
-}
-
-pub(crate) fn user(row: Row) -> Option<UserRow> {
+pub(crate) fn user(row: Row) -> Option<Arc<UserRow>> {
     if let Row::User(row) = row { Some(row) } else { None }
 }
 
-pub(crate) fn product(row: Row) -> Option<ProductRow> {
+pub(crate) fn product(row: Row) -> Option<Arc<ProductRow>> {
     if let Row::Product(row) = row { Some(row) } else { None }
 }
 
-pub(crate) fn order(row: Row) -> Option<OrderRow> {
+pub(crate) fn order(row: Row) -> Option<Arc<OrderRow>> {
     if let Row::Order(row) = row { Some(row) } else { None }
 }
 
-pub(crate) fn outcome(row: Row) -> Option<OutcomeRow> {
+pub(crate) fn outcome(row: Row) -> Option<Arc<OutcomeRow>> {
     if let Row::Outcome(row) = row { Some(row) } else { None }
 }

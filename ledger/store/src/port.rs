@@ -23,6 +23,7 @@ use jupan_schemas::{
     CommandId, Lane, Micros, OrderId, ProductId, UserId,
     rows::{Key, OrderRow, OutcomeRow, ProductRow, Row, StatementRow, UserRow, Watermark},
 };
+use std::sync::Arc;
 
 /// A lane's side of the store. Calls may block: they are for the lane's own thread.
 pub trait LaneStore: Send + Sync {
@@ -70,20 +71,20 @@ pub struct Page<T> {
 #[async_trait]
 pub trait ReadStore: Send + Sync {
     /// A user with wallet.
-    async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError>;
+    async fn user(&self, id: UserId) -> Result<Option<Arc<UserRow>>, StoreError>;
 
     /// A product with its stock.
-    async fn product(&self, id: ProductId) -> Result<Option<ProductRow>, StoreError>;
+    async fn product(&self, id: ProductId) -> Result<Option<Arc<ProductRow>>, StoreError>;
 
     /// Products by rising id, from the first one above `after`.
     async fn products(
         &self,
         after: Option<ProductId>,
         limit: usize,
-    ) -> Result<Page<ProductRow>, StoreError>;
+    ) -> Result<Page<Arc<ProductRow>>, StoreError>;
 
     /// An order.
-    async fn order(&self, id: OrderId) -> Result<Option<OrderRow>, StoreError>;
+    async fn order(&self, id: OrderId) -> Result<Option<Arc<OrderRow>>, StoreError>;
 
     /// A user's orders, newest first, from the first one placed before the entry `before`.
     async fn orders(
@@ -91,7 +92,7 @@ pub trait ReadStore: Send + Sync {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Page<OrderRow>, StoreError>;
+    ) -> Result<Page<Arc<OrderRow>>, StoreError>;
 
     /// A wallet's changes, newest first, from the first one before the entry `before`.
     async fn statement(
@@ -99,10 +100,10 @@ pub trait ReadStore: Send + Sync {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Page<StatementRow>, StoreError>;
+    ) -> Result<Page<Arc<StatementRow>>, StoreError>;
 
     /// The first outcome of a command.
-    async fn outcome(&self, id: CommandId) -> Result<Option<OutcomeRow>, StoreError>;
+    async fn outcome(&self, id: CommandId) -> Result<Option<Arc<OutcomeRow>>, StoreError>;
 
     /// How far a lane is readable.
     async fn projected(&self, lane: Lane) -> Result<Option<Watermark>, StoreError>;

@@ -58,20 +58,20 @@ impl Author {
 
     fn user_rows(&mut self, id: u64, wish: Wish) -> Vec<Row> {
         let n = self.sequence;
-        let user = Row::User(samples::user(id, n));
+        let user = Row::from(samples::user(id, n));
         match wish.kind % 4 {
-            0 => vec![user, Row::Statement(samples::statement(id, n))],
-            1 => vec![Row::Outcome(samples::outcome(id, n, n))],
+            0 => vec![user, Row::from(samples::statement(id, n))],
+            1 => vec![Row::from(samples::outcome(id, n, n))],
             2 => {
                 self.pending.push((id, n, n));
-                vec![Row::Order(samples::order(id, n, n, n, OrderStatus::Pending))]
+                vec![Row::from(samples::order(id, n, n, n, OrderStatus::Pending))]
             }
             _ if self.pending.is_empty() => vec![user],
             _ => {
                 let (id, number, placed) =
                     self.pending.swap_remove(wish.which % self.pending.len());
                 let status = [OrderStatus::Success, OrderStatus::Failed][wish.which % 2];
-                vec![Row::Order(samples::order(id, number, placed, n, status))]
+                vec![Row::from(samples::order(id, number, placed, n, status))]
             }
         }
     }
@@ -89,18 +89,18 @@ impl Author {
                 Some(samples::hold(id, n, n, None))
             }
         };
-        [Row::Product(samples::product(id, n))].into_iter().chain(hold.map(Row::Hold)).collect()
+        [Row::from(samples::product(id, n))].into_iter().chain(hold.map(Row::from)).collect()
     }
 }
 
 fn set_lane(row: &mut Row, lane: u16) {
     match row {
-        Row::User(row) => row.lane = lane,
-        Row::Product(row) => row.lane = lane,
-        Row::Order(row) => row.lane = lane,
-        Row::Outcome(row) => row.lane = lane,
-        Row::Hold(row) => row.lane = lane,
-        Row::Statement(row) => row.lane = lane,
+        Row::User(row) => Arc::make_mut(row).lane = lane,
+        Row::Product(row) => Arc::make_mut(row).lane = lane,
+        Row::Order(row) => Arc::make_mut(row).lane = lane,
+        Row::Outcome(row) => Arc::make_mut(row).lane = lane,
+        Row::Hold(row) => Arc::make_mut(row).lane = lane,
+        Row::Statement(row) => Arc::make_mut(row).lane = lane,
     }
 }
 
@@ -246,11 +246,11 @@ impl<'a, F: Fixture> Run<'a, F> {
         }
         for id in IDS {
             assert_eq!(
-                view.user(id).map(Row::User),
+                view.user(id).map(Row::from),
                 truth.row(Key::User(jupan_schemas::UserId(id)))
             );
             let product = truth.row(Key::Product(jupan_schemas::ProductId(id)));
-            assert_eq!(view.product(id).map(Row::Product), product);
+            assert_eq!(view.product(id).map(Row::from), product);
             for before in [None, Some(cursor)] {
                 let orders = view.orders(id, before, limit);
                 assert_eq!(orders, page(truth.orders(id, before), limit), "orders of {id}");
@@ -300,12 +300,13 @@ impl Truth {
     }
 
     fn products(&self, after: Option<u64>) -> Vec<ProductRow> {
-        let products = self.all().filter_map(crate::product);
+        let products = self.all().filter_map(crate::product).map(Arc::unwrap_or_clone);
         products.filter(|row| after.is_none_or(|after| row.product_id.0 > after)).collect()
     }
 
     fn orders(&self, user: u64, before: Option<u64>) -> Vec<OrderRow> {
-        let orders = self.all().filter_map(crate::order).filter(|row| row.user_id.0 == user);
+        let orders = self.all().filter_map(crate::order).map(Arc::unwrap_or_clone);
+        let orders = orders.filter(|row| row.user_id.0 == user);
         let mut orders: Vec<_> =
             orders.filter(|row| before.is_none_or(|before| row.placed < before)).collect();
         orders.sort_by_key(|row| std::cmp::Reverse(row.placed));
@@ -314,7 +315,7 @@ impl Truth {
 
     fn statement(&self, user: u64, before: Option<u64>) -> Vec<StatementRow> {
         let rows = self.0.iter().filter_map(|row| match row {
-            Row::Statement(row) if row.user_id.0 == user => Some(row.clone()),
+            Row::Statement(row) if row.user_id.0 == user => Some((**row).clone()),
             _ => None,
         });
         let mut rows: Vec<_> =
@@ -325,7 +326,7 @@ impl Truth {
 
     fn open_orders(&self, lane: Lane) -> Vec<(OrderId, Micros)> {
         let orders = self.all().filter_map(crate::order).filter(|row| row.lane == lane.index);
-        let open = orders.filter(|row| lane.role == Role::Users && crate::is_pending(row));
+        let open = orders.filter(|row| lane.role == Role::Users && row.is_pending());
         let mut open: Vec<_> = open.map(|row| (row.order_id, row.deadline)).collect();
         open.sort_unstable();
         open

@@ -6,7 +6,7 @@ use jupan_ledger::{Core, users::Users};
 use jupan_log::{Log, memory::Fault};
 use jupan_schemas::{rows::Key, *};
 use jupan_store::{LaneStore, ReadStore};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 fn register(harness: &mut Harness, user: u64, product: u64) {
     let name = "Ada".to_owned();
@@ -30,7 +30,7 @@ fn place(harness: &mut Harness, user: u64, key: &str, product: u64, quantity: i6
     OrderId::of(UserId(user), key)
 }
 
-fn order(harness: &Harness, id: OrderId) -> Option<rows::OrderRow> {
+fn order(harness: &Harness, id: OrderId) -> Option<Arc<rows::OrderRow>> {
     futures(harness.store.order(id)).expect("it reads")
 }
 

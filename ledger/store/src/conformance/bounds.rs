@@ -26,7 +26,7 @@ pub fn bounds(fixture: &impl Fixture) {
     thread::scope(|scope| {
         let writer = || {
             for id in 1..=last {
-                let result = store.apply(USERS, vec![Row::User(samples::user(id, id))]);
+                let result = store.apply(USERS, vec![Row::from(samples::user(id, id))]);
                 assert!(result.is_ok(), "a row is refused: {result:?}");
                 assert!(applied.send(id).is_ok(), "nobody looks");
             }

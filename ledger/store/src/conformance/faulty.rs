@@ -79,7 +79,7 @@ impl Faulty {
         let mut memory = self.memory.lock();
         for row in rows {
             if let Row::Order(order) = row
-                && crate::is_pending(order)
+                && order.is_pending()
             {
                 memory.pending.push((order.order_id, order.deadline));
             }
@@ -91,9 +91,9 @@ impl Faulty {
 
     fn distort(&self, lane: Lane, row: &mut Row) {
         match row {
-            Row::User(row) if self.is(Fault::AdoptsRows) => row.lane = lane.index,
-            Row::User(row) if self.is(Fault::Truncates) => row.cart.clear(),
-            Row::Hold(row) if self.is(Fault::KeepsHolds) => row.end = None,
+            Row::User(row) if self.is(Fault::AdoptsRows) => Arc::make_mut(row).lane = lane.index,
+            Row::User(row) if self.is(Fault::Truncates) => Arc::make_mut(row).cart.clear(),
+            Row::Hold(row) if self.is(Fault::KeepsHolds) => Arc::make_mut(row).end = None,
             _ => {}
         }
     }
@@ -110,7 +110,7 @@ impl Faulty {
             (Fault::Invents, Key::User(id)) if row.is_none() => {
                 let mut user = super::samples::user(id.0, 1);
                 user.balance = Money::ZERO;
-                Some(Row::User(user))
+                Some(Row::from(user))
             }
             _ => row,
         }
@@ -183,11 +183,11 @@ impl LaneStore for Faulty {
 
 #[async_trait]
 impl ReadStore for Faulty {
-    async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError> {
+    async fn user(&self, id: UserId) -> Result<Option<Arc<UserRow>>, StoreError> {
         Ok(self.row(Key::User(id))?.and_then(crate::user))
     }
 
-    async fn product(&self, id: ProductId) -> Result<Option<ProductRow>, StoreError> {
+    async fn product(&self, id: ProductId) -> Result<Option<Arc<ProductRow>>, StoreError> {
         Ok(self.row(Key::Product(id))?.and_then(crate::product))
     }
 
@@ -195,11 +195,11 @@ impl ReadStore for Faulty {
         &self,
         after: Option<ProductId>,
         limit: usize,
-    ) -> Result<Page<ProductRow>, StoreError> {
+    ) -> Result<Page<Arc<ProductRow>>, StoreError> {
         Ok(self.page(self.inner.products(after, limit).await?, limit))
     }
 
-    async fn order(&self, id: OrderId) -> Result<Option<OrderRow>, StoreError> {
+    async fn order(&self, id: OrderId) -> Result<Option<Arc<OrderRow>>, StoreError> {
         Ok(self.row(Key::Order(id))?.and_then(crate::order))
     }
 
@@ -208,7 +208,7 @@ impl ReadStore for Faulty {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Page<OrderRow>, StoreError> {
+    ) -> Result<Page<Arc<OrderRow>>, StoreError> {
         Ok(self.page(self.inner.orders(user, self.cursor(before), limit).await?, limit))
     }
 
@@ -217,11 +217,11 @@ impl ReadStore for Faulty {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Page<StatementRow>, StoreError> {
+    ) -> Result<Page<Arc<StatementRow>>, StoreError> {
         Ok(self.page(self.inner.statement(user, self.cursor(before), limit).await?, limit))
     }
 
-    async fn outcome(&self, id: CommandId) -> Result<Option<OutcomeRow>, StoreError> {
+    async fn outcome(&self, id: CommandId) -> Result<Option<Arc<OutcomeRow>>, StoreError> {
         Ok(self.row(Key::Outcome(id))?.and_then(crate::outcome))
     }
 

@@ -26,8 +26,8 @@ pub fn lists(fixture: &impl Fixture) {
         // Newer rows of things that are listed already, on disk or not.
         for number in [2, 5] {
             let row = samples::order(1, number, 10 * number, 200 + number, OrderStatus::Success);
-            give(&*store, Row::Order(row));
-            give(&*store, Row::Product(samples::product(10 * number, 200 + number)));
+            give(&*store, Row::from(row));
+            give(&*store, Row::from(samples::product(10 * number, 200 + number)));
         }
         check(&View::of(&*store), &format!("persisted {persists:b}"));
     }
@@ -35,11 +35,11 @@ pub fn lists(fixture: &impl Fixture) {
 
 fn fill<S: LaneStore>(store: &S, number: u64) {
     let sequence = 10 * number;
-    give(store, Row::Product(samples::product(10 * number, sequence)));
+    give(store, Row::from(samples::product(10 * number, sequence)));
     for user in [0, 1, 2] {
         let row = samples::order(user, number, sequence, sequence, OrderStatus::Pending);
-        give(store, Row::Order(row));
-        give(store, Row::Statement(samples::statement(user, sequence)));
+        give(store, Row::from(row));
+        give(store, Row::from(samples::statement(user, sequence)));
     }
 }
 

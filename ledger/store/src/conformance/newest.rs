@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 fn versions(id: u64, sequence: u64) -> [(Lane, Row); 5] {
     let status = if sequence % 10 == 1 { OrderStatus::Pending } else { OrderStatus::Success };
     [
-        (USERS, Row::User(samples::user(id, sequence))),
-        (PRODUCTS, Row::Product(samples::product(id, sequence))),
-        (USERS, Row::Order(samples::order(id, 1, placed(id), sequence, status))),
-        (USERS, Row::Outcome(samples::outcome(id, 1, sequence))),
-        (PRODUCTS, Row::Hold(samples::hold(id, 1, sequence, None))),
+        (USERS, Row::from(samples::user(id, sequence))),
+        (PRODUCTS, Row::from(samples::product(id, sequence))),
+        (USERS, Row::from(samples::order(id, 1, placed(id), sequence, status))),
+        (USERS, Row::from(samples::outcome(id, 1, sequence))),
+        (PRODUCTS, Row::from(samples::hold(id, 1, sequence, None))),
     ]
 }
 
@@ -111,12 +111,12 @@ pub fn one_lane(fixture: &impl Fixture) {
     let intruder = Lane { index: 1, ..USERS };
     let mut user = samples::user(1, 14);
     user.lane = intruder.index;
-    let result = store.apply(intruder, vec![Row::User(user)]);
+    let result = store.apply(intruder, vec![Row::from(user)]);
     check_refused(&result, "a second lane writes a user");
     assert_eq!(View::of(&*store).user(1), Some(samples::user(1, 13)));
     let mut statement = samples::statement(1, 15);
     statement.lane = intruder.index;
-    let result = store.apply(USERS, vec![Row::Statement(statement)]);
+    let result = store.apply(USERS, vec![Row::from(statement)]);
     check_refused(&result, "a statement row of another lane");
 }
 
@@ -143,7 +143,7 @@ pub fn read_your_writes(fixture: &impl Fixture) {
                 assert_eq!(view.load(key), Some(row), "right after `apply`");
             }
             check_versions(&*store, 1, sequence, "right after `apply`");
-            apply(&*store, USERS, Row::Statement(samples::statement(1, sequence)));
+            apply(&*store, USERS, Row::from(samples::statement(1, sequence)));
             assert_eq!(view.statement(1, None, 1).items, [samples::statement(1, sequence)]);
             if sequence % 16 == 0 {
                 fixture.persist(&store);
@@ -196,13 +196,13 @@ pub fn only_what_is_given(fixture: &impl Fixture) {
     let store = fixture.create();
     check_empty(&*store, "a new store");
     let mut given: Vec<_> = versions(1, 11).into();
-    given.push((PRODUCTS, Row::Hold(samples::hold(1, 2, 14, None))));
-    given.push((USERS, Row::Order(samples::order(1, 5, 16, 17, OrderStatus::Failed))));
+    given.push((PRODUCTS, Row::from(samples::hold(1, 2, 14, None))));
+    given.push((USERS, Row::from(samples::order(1, 5, 16, 17, OrderStatus::Failed))));
     let statement = [samples::statement(1, 19)];
     for (lane, row) in given.clone() {
         apply(&*store, lane, row);
     }
-    apply(&*store, USERS, Row::Statement(samples::statement(1, 19)));
+    apply(&*store, USERS, Row::from(samples::statement(1, 19)));
     let check = |store: &_, when: &str| {
         let view = View::of(store);
         for (_, row) in &given {
@@ -244,5 +244,6 @@ fn check_strangers<S: LaneStore + ReadStore>(view: &View<'_, S>, when: &str) {
         assert!(view.statement(user, None, 10).items.is_empty(), "{when}");
     }
     let ended = samples::hold(1, 1, 12, Some(HoldEnd::Settled));
-    assert_ne!(view.load(key(&Row::Hold(ended.clone()))), Some(Row::Hold(ended)), "{when}");
+    let ended = Row::from(ended);
+    assert_ne!(view.load(key(&ended)), Some(ended), "{when}");
 }

@@ -40,14 +40,14 @@ fn open_orders<S: LaneStore>(store: &S, lane: Lane) -> Vec<(OrderId, Micros)> {
 pub fn watermark_last(fixture: &impl Fixture) {
     let store = fixture.create();
     assert_eq!(watermark(&*store, USERS), None, "a new store");
-    apply(&*store, USERS, Row::User(samples::user(1, 1)));
+    apply(&*store, USERS, Row::from(samples::user(1, 1)));
     raise(&*store, USERS, samples::watermark(1, 1));
     assert_eq!(View::of(&*store).projected(USERS), Some(samples::watermark(1, 1)), "at once");
     assert_eq!(View::of(&*store).projected(PRODUCTS), None, "each lane has its own");
     fixture.persist(&store);
     assert_eq!(watermark(&*store, USERS), Some(samples::watermark(1, 1)), "once persisted");
     for sequence in 2..=5 {
-        apply(&*store, USERS, Row::User(samples::user(sequence, sequence)));
+        apply(&*store, USERS, Row::from(samples::user(sequence, sequence)));
         raise(&*store, USERS, samples::watermark(sequence, sequence));
     }
     raise(&*store, USERS, samples::watermark(3, 3));
@@ -84,10 +84,10 @@ fn user_rows(sequence: u64) -> Vec<Row> {
     let placed = 4 * number + 1;
     let status = if is_new { OrderStatus::Pending } else { OrderStatus::Success };
     vec![
-        Row::Order(samples::order(1 + number % 2, number, placed, sequence, status)),
-        Row::User(samples::user(1 + number % 2, sequence + 1)),
-        Row::Outcome(samples::outcome(1, sequence, sequence + 1)),
-        Row::Statement(samples::statement(1 + number % 2, sequence + 1)),
+        Row::from(samples::order(1 + number % 2, number, placed, sequence, status)),
+        Row::from(samples::user(1 + number % 2, sequence + 1)),
+        Row::from(samples::outcome(1, sequence, sequence + 1)),
+        Row::from(samples::statement(1 + number % 2, sequence + 1)),
     ]
 }
 
@@ -95,8 +95,8 @@ fn product_rows(sequence: u64) -> Vec<Row> {
     let (number, is_new) = (sequence / 4, sequence % 4 == 1);
     let end = (!is_new).then_some(HoldEnd::Settled);
     vec![
-        Row::Hold(samples::hold(1, number, sequence, end)),
-        Row::Product(samples::product(1 + number % 3, sequence + 1)),
+        Row::from(samples::hold(1, number, sequence, end)),
+        Row::from(samples::product(1 + number % 3, sequence + 1)),
     ]
 }
 
@@ -179,14 +179,14 @@ pub fn ended_holds(fixture: &impl Fixture) {
     {
         let store = fixture.create();
         let when = format!("persisted open: {persists_open}, ended: {persists_end}");
-        let begins = |sequence| Row::Hold(samples::hold(1, 1, sequence, None));
+        let begins = |sequence| Row::from(samples::hold(1, 1, sequence, None));
         let key = Key::Hold(samples::order_id(1, 1), PRODUCTS.index);
         apply(&*store, PRODUCTS, begins(1));
         if persists_open {
             fixture.persist(&store);
         }
         assert_eq!(View::of(&*store).load(key), Some(begins(1)), "{when}");
-        apply(&*store, PRODUCTS, Row::Hold(samples::hold(1, 1, 2, Some(HoldEnd::Released))));
+        apply(&*store, PRODUCTS, Row::from(samples::hold(1, 1, 2, Some(HoldEnd::Released))));
         assert_eq!(View::of(&*store).load(key), None, "{when}");
         if persists_end {
             fixture.persist(&store);
@@ -214,17 +214,17 @@ pub fn pending_orders(fixture: &impl Fixture) {
     for persists in [false, true] {
         let store = fixture.create();
         for number in 1..=4 {
-            apply(&*store, USERS, Row::Order(order(number, 10 * number, OrderStatus::Pending)));
+            apply(&*store, USERS, Row::from(order(number, 10 * number, OrderStatus::Pending)));
         }
         let mut foreign = samples::order(2, 1, 5, 5, OrderStatus::Pending);
         foreign.lane = neighbour.index;
-        apply(&*store, neighbour, Row::Order(foreign.clone()));
+        apply(&*store, neighbour, Row::from(foreign.clone()));
         if persists {
             fixture.persist(&store);
         }
-        apply(&*store, USERS, Row::Order(order(2, 50, OrderStatus::Success)));
-        apply(&*store, USERS, Row::Order(order(4, 51, OrderStatus::Failed)));
-        apply(&*store, USERS, Row::Order(order(2, 20, OrderStatus::Pending)));
+        apply(&*store, USERS, Row::from(order(2, 50, OrderStatus::Success)));
+        apply(&*store, USERS, Row::from(order(4, 51, OrderStatus::Failed)));
+        apply(&*store, USERS, Row::from(order(2, 20, OrderStatus::Pending)));
         let check = |store: &_, when: &str| {
             assert_eq!(open_orders(store, USERS), expected, "{when}, {persists}");
             let foreign = [(foreign.order_id, foreign.deadline)];

@@ -5,7 +5,7 @@ use jupan_schemas::{
     CommandId, Lane, OrderId, ProductId, UserId,
     rows::{Key, OrderRow, OutcomeRow, ProductRow, Row, StatementRow, UserRow, Watermark},
 };
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 /// Reads a store, and panics where it fails.
 pub struct View<'a, S> {
@@ -36,34 +36,39 @@ impl<'a, S: LaneStore + ReadStore> View<'a, S> {
     }
 
     pub fn user(&self, id: u64) -> Option<UserRow> {
-        self.wait(self.store.user(UserId(id)))
+        self.wait(self.store.user(UserId(id))).map(Arc::unwrap_or_clone)
     }
 
     pub fn product(&self, id: u64) -> Option<ProductRow> {
-        self.wait(self.store.product(ProductId(id)))
+        self.wait(self.store.product(ProductId(id))).map(Arc::unwrap_or_clone)
     }
 
     pub fn products(&self, after: Option<u64>, limit: usize) -> Page<ProductRow> {
-        self.wait(self.store.products(after.map(ProductId), limit))
+        owned(self.wait(self.store.products(after.map(ProductId), limit)))
     }
 
     pub fn order(&self, id: OrderId) -> Option<OrderRow> {
-        self.wait(self.store.order(id))
+        self.wait(self.store.order(id)).map(Arc::unwrap_or_clone)
     }
 
     pub fn orders(&self, user: u64, before: Option<u64>, limit: usize) -> Page<OrderRow> {
-        self.wait(self.store.orders(UserId(user), before, limit))
+        owned(self.wait(self.store.orders(UserId(user), before, limit)))
     }
 
     pub fn statement(&self, user: u64, before: Option<u64>, limit: usize) -> Page<StatementRow> {
-        self.wait(self.store.statement(UserId(user), before, limit))
+        owned(self.wait(self.store.statement(UserId(user), before, limit)))
     }
 
     pub fn outcome(&self, id: CommandId) -> Option<OutcomeRow> {
-        self.wait(self.store.outcome(id))
+        self.wait(self.store.outcome(id)).map(Arc::unwrap_or_clone)
     }
 
     pub fn projected(&self, lane: Lane) -> Option<Watermark> {
         self.wait(self.store.projected(lane))
     }
+}
+
+fn owned<T: Clone>(page: Page<Arc<T>>) -> Page<T> {
+    let Page { items, more } = page;
+    Page { items: items.into_iter().map(Arc::unwrap_or_clone).collect(), more }
 }

@@ -28,7 +28,7 @@ fn fill(dir: &Path) {
     let store = open(dir);
     for sequence in 1..=LAST {
         let order = samples::order(1, sequence, sequence, sequence, OrderStatus::Success);
-        let rows = vec![Row::User(samples::user(sequence, sequence)), Row::Order(order)];
+        let rows = vec![Row::from(samples::user(sequence, sequence)), Row::from(order)];
         store.apply(USERS, rows).expect("rows");
         store.set_watermark(USERS, samples::watermark(sequence, sequence)).expect("a watermark");
         store.flush().expect("a flush");
@@ -46,10 +46,10 @@ fn check(dir: &Path, what: &str) -> u64 {
     let watermark = store.watermark(USERS).expect("a watermark");
     let covered = watermark.map_or(0, |watermark| watermark.sequence);
     for sequence in 1..=LAST {
-        let user = Row::User(samples::user(sequence, sequence));
+        let user = Row::from(samples::user(sequence, sequence));
         let order = samples::order(1, sequence, sequence, sequence, OrderStatus::Success);
         let keys = [Key::User(UserId(sequence)), Key::Order(order.order_id)];
-        for (key, row) in keys.into_iter().zip([user, Row::Order(order)]) {
+        for (key, row) in keys.into_iter().zip([user, Row::from(order)]) {
             match store.load(&[key]) {
                 Ok(rows) if rows == [Some(row)] => {}
                 Ok(rows) if rows == [None] => {

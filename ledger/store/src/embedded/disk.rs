@@ -7,14 +7,17 @@ use fjall::{
 };
 use jupan_schemas::{
     Lane, Micros, OrderId, ProductId, UserId,
-    rows::{HoldRow, Key, OrderRow, OutcomeRow, ProductRow, Row, StatementRow, UserRow},
+    rows::{HoldRow, Key, OrderRow, ProductRow, Row, StatementRow},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     mem,
     ops::{Bound, Range},
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// The defect of a store that another version made.
@@ -111,11 +114,11 @@ impl Disk {
         let table = Table::of(key);
         let Some(value) = self.table(table).get(layout::row_key(key))? else { return Ok(None) };
         let row = match key {
-            Key::User(_) => Row::User(decode::<UserRow>(table, &value)?),
-            Key::Product(_) => Row::Product(decode::<ProductRow>(table, &value)?),
-            Key::Order(_) => Row::Order(decode::<OrderRow>(table, &value)?),
-            Key::Outcome(_) => Row::Outcome(decode::<OutcomeRow>(table, &value)?),
-            Key::Hold(..) => Row::Hold(decode::<HoldRow>(table, &value)?),
+            Key::User(_) => Row::User(decode(table, &value)?),
+            Key::Product(_) => Row::Product(decode(table, &value)?),
+            Key::Order(_) => Row::Order(decode(table, &value)?),
+            Key::Outcome(_) => Row::Outcome(decode(table, &value)?),
+            Key::Hold(..) => Row::Hold(decode(table, &value)?),
         };
         Ok(Some(row))
     }
@@ -125,7 +128,7 @@ impl Disk {
         &self,
         after: Option<ProductId>,
         limit: usize,
-    ) -> Result<Vec<ProductRow>> {
+    ) -> Result<Vec<Arc<ProductRow>>> {
         let from = match after {
             Some(id) => Bound::Excluded(layout::row_key(Key::Product(id))),
             None => Bound::Included(layout::row_key(Key::Product(ProductId(0)))),
@@ -160,7 +163,7 @@ impl Disk {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Vec<StatementRow>> {
+    ) -> Result<Vec<Arc<StatementRow>>> {
         self.newest_first(Table::Statement, user, before, limit)
             .map(|entry| decode(Table::Statement, &entry?.1))
             .collect()
@@ -237,11 +240,11 @@ impl Batch<'_> {
     pub(super) fn put_row(&mut self, key: Key, row: &Row) -> Result<()> {
         let (table, key) = (Table::of(key), layout::row_key(key));
         match row {
-            Row::User(row) => self.put(table, key, row),
-            Row::Product(row) => self.put(table, key, row),
-            Row::Order(row) => self.put(table, key, row),
-            Row::Outcome(row) => self.put(table, key, row),
-            Row::Hold(row) => self.put(table, key, row),
+            Row::User(row) => self.put(table, key, &**row),
+            Row::Product(row) => self.put(table, key, &**row),
+            Row::Order(row) => self.put(table, key, &**row),
+            Row::Outcome(row) => self.put(table, key, &**row),
+            Row::Hold(row) => self.put(table, key, &**row),
             Row::Statement(row) => self.put_statement(row),
         }
     }

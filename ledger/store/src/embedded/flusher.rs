@@ -240,7 +240,7 @@ impl Rows {
 /// Adds the rows to a batch.
 pub(super) fn write(rows: &Unsaved, batch: &mut Batch<'_>) -> Result<(), DiskError> {
     for (key, slot) in &rows.rows {
-        match &*slot.row {
+        match &slot.row {
             Row::Hold(hold) if hold.end.is_some() => {
                 if !slot.is_new {
                     batch.remove_hold(hold);
@@ -248,9 +248,9 @@ pub(super) fn write(rows: &Unsaved, batch: &mut Batch<'_>) -> Result<(), DiskErr
             }
             row => batch.put_row(*key, row)?,
         }
-        if let Row::Order(order) = &*slot.row {
+        if let Row::Order(order) = &slot.row {
             batch.list_order(order);
-            if crate::is_pending(order) {
+            if order.is_pending() {
                 batch.open_order(order);
             } else if !slot.is_new {
                 batch.close_order(order);

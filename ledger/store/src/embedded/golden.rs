@@ -68,15 +68,15 @@ fn rows_have_their_golden_bytes() {
     let by_key = |row: &Row| layout::row_key(row.key().expect("a key"));
     let mut user = samples::user(7, 41);
     user.cart.push(Line { product_id: ProductId(1 << 40), quantity: Units(-1) });
-    check("user", by_key(&Row::User(user.clone())), &user);
+    check("user", by_key(&Row::from(user.clone())), &user);
     let product = samples::product(9, 42);
-    check("product", by_key(&Row::Product(product.clone())), &product);
+    check("product", by_key(&Row::from(product.clone())), &product);
     let order = samples::order(7, 2, 39, 39, OrderStatus::Pending);
-    check("order_pending", by_key(&Row::Order(order.clone())), &order);
+    check("order_pending", by_key(&Row::from(order.clone())), &order);
     let order = full_order();
-    check("order_full", by_key(&Row::Order(order.clone())), &order);
+    check("order_full", by_key(&Row::from(order.clone())), &order);
     let outcome = samples::outcome(7, 5, 43);
-    check("outcome", by_key(&Row::Outcome(outcome.clone())), &outcome);
+    check("outcome", by_key(&Row::from(outcome.clone())), &outcome);
     for (name, end) in [("hold", None), ("hold_ended", Some(HoldEnd::Released))] {
         let hold = samples::hold(7, 3, 45, end);
         check(name, layout::row_key(Key::Hold(hold.order_id, 258)), &hold);

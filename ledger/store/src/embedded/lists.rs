@@ -16,7 +16,7 @@ impl Rows {
         &self,
         after: Option<ProductId>,
         limit: usize,
-    ) -> Result<Page<ProductRow>, StoreError> {
+    ) -> Result<Page<Arc<ProductRow>>, StoreError> {
         let limit = limit.min(LIST_ROWS_MAX);
         let unsaved: Vec<_> =
             self.shards.iter().flat_map(|shard| shard.lock().products(after, limit + 1)).collect();
@@ -25,8 +25,8 @@ impl Rows {
         let mut merged: BTreeMap<_, _> =
             on_disk.into_iter().map(|row| (row.product_id, row)).collect();
         for row in unsaved {
-            let Row::Product(row) = Arc::unwrap_or_clone(row) else { continue };
-            let is_newer = |old: &ProductRow| old.as_of.sequence < row.as_of.sequence;
+            let Row::Product(row) = row else { continue };
+            let is_newer = |old: &Arc<ProductRow>| old.as_of.sequence < row.as_of.sequence;
             if merged.get(&row.product_id).is_none_or(is_newer) {
                 merged.insert(row.product_id, row);
             }
@@ -39,7 +39,7 @@ impl Rows {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Page<OrderRow>, StoreError> {
+    ) -> Result<Page<Arc<OrderRow>>, StoreError> {
         let limit = limit.min(LIST_ROWS_MAX);
         let unsaved = self.shard(user.0).lock().orders_of(user, before, limit + 1);
         let on_disk = self.disk.orders_of(user, before, limit + 1);
@@ -51,7 +51,7 @@ impl Rows {
             .collect();
         let ids = page(merged.into_values(), limit);
         let rows = ids.items.into_iter().map(|id| match self.find(Key::Order(id))? {
-            Some(row) => Ok(crate::order(Arc::unwrap_or_clone(row))),
+            Some(row) => Ok(crate::order(row)),
             None => {
                 let cause = format!("order {id} is listed and has no row");
                 let error = DiskError::Corrupt { table: "orders_by_user", cause };
@@ -67,7 +67,7 @@ impl Rows {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Page<StatementRow>, StoreError> {
+    ) -> Result<Page<Arc<StatementRow>>, StoreError> {
         let limit = limit.min(LIST_ROWS_MAX);
         let unsaved = self.shard(user.0).lock().statement(user, before, limit + 1);
         let on_disk = self.disk.statement(user, before, limit + 1);

@@ -144,8 +144,7 @@ impl LaneStore for EmbeddedStore {
     }
 
     fn load(&self, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError> {
-        let load = |key: &Key| Ok(self.rows.find(*key)?.map(Arc::unwrap_or_clone));
-        keys.iter().map(load).collect()
+        keys.iter().map(|key| self.rows.find(*key)).collect()
     }
 
     fn open_orders(&self, lane: Lane) -> Result<Vec<(OrderId, Micros)>, StoreError> {
@@ -218,7 +217,7 @@ impl Rows {
     }
 
     /// Looks a row up in memory, then on disk: blocks. An ended hold is none.
-    fn find(&self, key: Key) -> Result<Option<Arc<Row>>, StoreError> {
+    fn find(&self, key: Key) -> Result<Option<Row>, StoreError> {
         let found = self.shard_of(key).lock().find(key);
         match found {
             Found::Row(row) => Ok(Some(row)),
@@ -227,9 +226,8 @@ impl Rows {
         }
     }
 
-    fn find_on_disk(&self, key: Key, flushes: u64) -> Result<Option<Arc<Row>>, StoreError> {
+    fn find_on_disk(&self, key: Key, flushes: u64) -> Result<Option<Row>, StoreError> {
         let row = self.disk.row(key).map_err(|error| self.broken("read rows", &error))?;
-        let row = row.map(Arc::new);
         if let Some(row) = &row {
             self.shard_of(key).lock().keep(key, row, flushes);
         }
@@ -241,7 +239,7 @@ impl Rows {
         let mut unsaved = BTreeMap::new();
         for shard in &self.shards {
             shard.lock().visit_orders(lane, |order| {
-                unsaved.insert(order.order_id, crate::is_pending(order).then_some(order.deadline));
+                unsaved.insert(order.order_id, order.is_pending().then_some(order.deadline));
             });
         }
         let on_disk = self.disk.open_orders(lane);
@@ -305,7 +303,7 @@ impl EmbeddedStore {
                 self.blocking(move |rows| rows.find_on_disk(key, flushes)).await?
             }
         };
-        Ok(row.map(Arc::unwrap_or_clone))
+        Ok(row)
     }
 
     async fn blocking<T: Send + 'static>(
@@ -323,11 +321,11 @@ impl EmbeddedStore {
 
 #[async_trait]
 impl ReadStore for EmbeddedStore {
-    async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError> {
+    async fn user(&self, id: UserId) -> Result<Option<Arc<UserRow>>, StoreError> {
         Ok(self.row(Key::User(id)).await?.and_then(crate::user))
     }
 
-    async fn product(&self, id: ProductId) -> Result<Option<ProductRow>, StoreError> {
+    async fn product(&self, id: ProductId) -> Result<Option<Arc<ProductRow>>, StoreError> {
         Ok(self.row(Key::Product(id)).await?.and_then(crate::product))
     }
 
@@ -335,11 +333,11 @@ impl ReadStore for EmbeddedStore {
         &self,
         after: Option<ProductId>,
         limit: usize,
-    ) -> Result<Page<ProductRow>, StoreError> {
+    ) -> Result<Page<Arc<ProductRow>>, StoreError> {
         self.blocking(move |rows| rows.products(after, limit)).await
     }
 
-    async fn order(&self, id: OrderId) -> Result<Option<OrderRow>, StoreError> {
+    async fn order(&self, id: OrderId) -> Result<Option<Arc<OrderRow>>, StoreError> {
         Ok(self.row(Key::Order(id)).await?.and_then(crate::order))
     }
 
@@ -348,7 +346,7 @@ impl ReadStore for EmbeddedStore {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Page<OrderRow>, StoreError> {
+    ) -> Result<Page<Arc<OrderRow>>, StoreError> {
         self.blocking(move |rows| rows.orders(user, before, limit)).await
     }
 
@@ -357,11 +355,11 @@ impl ReadStore for EmbeddedStore {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Page<StatementRow>, StoreError> {
+    ) -> Result<Page<Arc<StatementRow>>, StoreError> {
         self.blocking(move |rows| rows.statement(user, before, limit)).await
     }
 
-    async fn outcome(&self, id: CommandId) -> Result<Option<OutcomeRow>, StoreError> {
+    async fn outcome(&self, id: CommandId) -> Result<Option<Arc<OutcomeRow>>, StoreError> {
         Ok(self.row(Key::Outcome(id)).await?.and_then(crate::outcome))
     }
 

@@ -25,7 +25,7 @@ type NewestFirst<T> = BTreeMap<(UserId, Reverse<u64>), T>;
 
 /// A row that is not on disk.
 pub(super) struct Slot {
-    pub(super) row: Arc<Row>,
+    pub(super) row: Row,
     /// Nothing of this key is on disk, so what ends here leaves nothing to remove there.
     pub(super) is_new: bool,
     /// The largest [`weight`] that the row had here.
@@ -36,7 +36,7 @@ pub(super) struct Slot {
 #[derive(Default)]
 pub(super) struct Unsaved {
     pub(super) rows: HashMap<Key, Slot>,
-    pub(super) statement: NewestFirst<StatementRow>,
+    pub(super) statement: NewestFirst<Arc<StatementRow>>,
     orders: NewestFirst<OrderId>,
     products: BTreeSet<ProductId>,
     /// Of all rows together.
@@ -64,7 +64,7 @@ pub(super) fn weight(row: &Row) -> usize {
 /// What memory says about a key.
 pub(super) enum Found {
     /// This is the row.
-    Row(Arc<Row>),
+    Row(Row),
     /// It is a hold that ended, with this sequence.
     Ended(u64),
     /// Only the disk knows. The number tells later whether what it said may be kept; see
@@ -76,7 +76,7 @@ pub(super) enum Found {
 pub(super) struct Shard {
     hot: Unsaved,
     flushing: Option<Arc<Unsaved>>,
-    clean: Generations<Key, Arc<Row>>,
+    clean: Generations<Key, Row>,
     ended: Generations<(OrderId, u16), u64>,
     flushes: u64,
 }
@@ -98,10 +98,10 @@ impl Shard {
     pub(super) fn find(&mut self, key: Key) -> Found {
         let unsaved = self.unsaved().find_map(|rows| rows.rows.get(&key).map(|slot| &slot.row));
         let row = match unsaved {
-            Some(row) => Some(Arc::clone(row)),
+            Some(row) => Some(row.clone()),
             None => self.clean.get(&key),
         };
-        match (row.as_deref(), key) {
+        match (&row, key) {
             (Some(Row::Hold(hold)), _) if hold.end.is_some() => Found::Ended(hold.as_of.sequence),
             (Some(_), _) => row.map_or(Found::Unknown(self.flushes), Found::Row),
             (None, Key::Hold(order, lane)) => match self.ended.get(&(order, lane)) {
@@ -129,14 +129,11 @@ impl Shard {
             Some(slot) => {
                 let added = weight.saturating_sub(slot.weight);
                 slot.weight += added;
-                match Arc::get_mut(&mut slot.row) {
-                    Some(place) => *place = row,
-                    None => slot.row = Arc::new(row),
-                }
+                slot.row = row;
                 added
             }
             None => {
-                hot.rows.insert(key, Slot { row: Arc::new(row), is_new, weight });
+                hot.rows.insert(key, Slot { row, is_new, weight });
                 weight
             }
         };
@@ -145,7 +142,7 @@ impl Shard {
     }
 
     /// Makes a change of a wallet visible, and says how much more weight is not on disk.
-    pub(super) fn put_statement(&mut self, row: StatementRow) -> usize {
+    pub(super) fn put_statement(&mut self, row: Arc<StatementRow>) -> usize {
         let place = (row.user_id, Reverse(row.as_of.sequence));
         let added = usize::from(self.hot.statement.insert(place, row).is_none());
         self.hot.weight += added;
@@ -154,9 +151,9 @@ impl Shard {
 
     /// Keeps what the disk said, unless something was flushed since [`Found::Unknown`] was
     /// returned: then it may be outdated.
-    pub(super) fn keep(&mut self, key: Key, row: &Arc<Row>, flushes: u64) {
+    pub(super) fn keep(&mut self, key: Key, row: &Row, flushes: u64) {
         if self.flushes == flushes && is_kept(row) {
-            self.clean.put(key, Arc::clone(row));
+            self.clean.put(key, row.clone());
         }
     }
 
@@ -173,7 +170,7 @@ impl Shard {
         self.flushes += 1;
         let Some(flushed) = self.flushing.take().and_then(Arc::into_inner) else { return };
         for (key, slot) in flushed.rows {
-            match &*slot.row {
+            match &slot.row {
                 Row::Hold(hold) if hold.end.is_some() => {
                     self.ended.put((hold.order_id, hold.lane), hold.as_of.sequence);
                 }
@@ -203,22 +200,22 @@ impl Shard {
         user: UserId,
         before: Option<u64>,
         limit: usize,
-    ) -> Vec<StatementRow> {
+    ) -> Vec<Arc<StatementRow>> {
         self.unsaved()
             .flat_map(|rows| newest_first(&rows.statement, user, before, limit))
-            .map(|(_, row)| row.clone())
+            .map(|(_, row)| Arc::clone(row))
             .collect()
     }
 
     /// The first products above `after` that are not on disk.
-    pub(super) fn products(&self, after: Option<ProductId>, limit: usize) -> Vec<Arc<Row>> {
+    pub(super) fn products(&self, after: Option<ProductId>, limit: usize) -> Vec<Row> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.unsaved()
             .flat_map(|rows| {
                 let ids = rows.products.range((from, Bound::Unbounded)).take(limit);
                 ids.filter_map(|id| rows.rows.get(&Key::Product(*id)))
             })
-            .map(|slot| Arc::clone(&slot.row))
+            .map(|slot| slot.row.clone())
             .collect()
     }
 
@@ -227,7 +224,7 @@ impl Shard {
     pub(super) fn visit_orders(&self, lane: u16, mut visit: impl FnMut(&OrderRow)) {
         let older_first = self.flushing.as_deref().into_iter().chain([&self.hot]);
         for slot in older_first.flat_map(|rows| rows.rows.values()) {
-            if let Row::Order(order) = &*slot.row
+            if let Row::Order(order) = &slot.row
                 && order.lane == lane
             {
                 visit(order);
@@ -270,20 +267,20 @@ mod tests {
     #[test]
     fn what_the_disk_said_before_a_flush_is_not_kept() {
         let (key, mut shard) = (Key::User(UserId(1)), Shard::default());
-        let row = |sequence| Row::User(samples::user(1, sequence));
+        let row = |sequence| Row::User(samples::user(1, sequence).into());
         let Found::Unknown(flushes) = shard.find(key) else { panic!("a new shard knows nothing") };
         assert_eq!(shard.put(key, row(2), false), 1);
         drop(shard.take());
         shard.settle();
         // So many other rows that the newer one is forgotten.
         for id in 2..2 + 2 * CLEAN_ROWS_PER_SHARD as u64 {
-            shard.clean.put(Key::User(UserId(id)), Arc::new(row(3)));
+            shard.clean.put(Key::User(UserId(id)), row(3));
         }
-        shard.keep(key, &Arc::new(row(1)), flushes);
+        shard.keep(key, &row(1), flushes);
         assert!(matches!(shard.find(key), Found::Unknown(_)), "an outdated row is kept");
         let Found::Unknown(flushes) = shard.find(key) else { panic!("nothing was kept") };
-        shard.keep(key, &Arc::new(row(2)), flushes);
-        assert!(matches!(shard.find(key), Found::Row(kept) if *kept == row(2)));
+        shard.keep(key, &row(2), flushes);
+        assert!(matches!(shard.find(key), Found::Row(kept) if kept == row(2)));
     }
 
     #[test]
@@ -293,7 +290,11 @@ mod tests {
         let line = row.cart[0];
         for (lines, added) in [(1, 1), (500, 31), (2, 0), (500, 0)] {
             row.cart = vec![line; lines];
-            assert_eq!(shard.put(key, Row::User(row.clone()), false), added, "{lines} lines");
+            assert_eq!(
+                shard.put(key, Row::User(row.clone().into()), false),
+                added,
+                "{lines} lines"
+            );
         }
         assert_eq!(shard.take().weight, 32);
         shard.settle();
@@ -303,10 +304,10 @@ mod tests {
     #[test]
     fn a_row_is_readable_all_the_way() {
         let (key, mut shard) = (Key::User(UserId(1)), Shard::default());
-        let row = |sequence| Row::User(samples::user(1, sequence));
+        let row = |sequence| Row::User(samples::user(1, sequence).into());
         let check = |shard: &mut Shard, sequence, when| {
             assert!(
-                matches!(shard.find(key), Found::Row(found) if *found == row(sequence)),
+                matches!(shard.find(key), Found::Row(found) if found == row(sequence)),
                 "{when}"
             );
         };

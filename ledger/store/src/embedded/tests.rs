@@ -124,19 +124,19 @@ fn keys_to_write(store: &EmbeddedStore) -> usize {
 fn what_begins_and_ends_between_two_batches_costs_few_keys() {
     let (_dir, store) = new_store(NEVER);
     for (sequence, end) in [(1, None), (2, Some(HoldEnd::Settled))] {
-        give(&store, Row::Hold(samples::hold(1, 1, sequence, end)));
+        give(&store, Row::from(samples::hold(1, 1, sequence, end)));
     }
     assert_eq!(keys_to_write(&store), 0, "a hold");
 
     let (_dir, store) = new_store(NEVER);
     for (sequence, status) in [(1, OrderStatus::Pending), (2, OrderStatus::Success)] {
-        give(&store, Row::Order(samples::order(1, 1, 1, sequence, status)));
+        give(&store, Row::from(samples::order(1, 1, 1, sequence, status)));
     }
     assert_eq!(keys_to_write(&store), 2, "an order: its row and its place in the list");
 
     let (_dir, store) = new_store(NEVER);
     for sequence in 1..=100 {
-        give(&store, Row::Product(samples::product(1, sequence)));
+        give(&store, Row::from(samples::product(1, sequence)));
     }
     assert_eq!(keys_to_write(&store), 1, "a product that changed often");
 }
@@ -145,14 +145,22 @@ fn what_begins_and_ends_between_two_batches_costs_few_keys() {
 fn rows_in_memory_are_read_at_once() {
     let (_dir, store) = new_store(NEVER);
     let order = samples::order(1, 1, 1, 1, OrderStatus::Pending);
-    give(&store, Row::User(samples::user(1, 1)));
-    give(&store, Row::Order(order.clone()));
-    give(&store, Row::Product(samples::product(1, 1)));
+    give(&store, Row::from(samples::user(1, 1)));
+    give(&store, Row::from(order.clone()));
+    give(&store, Row::from(samples::product(1, 1)));
     for when in ["hot", "clean"] {
-        assert_eq!(at_once(store.user(UserId(1))), Some(Some(samples::user(1, 1))), "{when}");
-        assert_eq!(at_once(store.order(order.order_id)), Some(Some(order.clone())), "{when}");
+        assert_eq!(
+            at_once(store.user(UserId(1))),
+            Some(Some(samples::user(1, 1).into())),
+            "{when}"
+        );
+        assert_eq!(
+            at_once(store.order(order.order_id)),
+            Some(Some(order.clone().into())),
+            "{when}"
+        );
         let product = Some(samples::product(1, 1));
-        assert_eq!(at_once(store.product(ProductId(1))), Some(product), "{when}");
+        assert_eq!(at_once(store.product(ProductId(1))), Some(product.map(Into::into)), "{when}");
         store.flush().expect("a flush");
         assert_eq!(store.unsaved_rows(), 0);
     }
@@ -172,12 +180,12 @@ fn a_store_belongs_to_one_process() {
 fn closing_saves_everything_and_refuses_rows() {
     for closes in [true, false] {
         let (dir, store) = new_store(NEVER);
-        give(&store, Row::User(samples::user(1, 1)));
+        give(&store, Row::from(samples::user(1, 1)));
         store.set_watermark(USERS, samples::watermark(1, 1)).expect("a watermark");
         if closes {
             store.close().expect("a close");
             store.close().expect("a second close");
-            let refused = store.apply(USERS, vec![Row::User(samples::user(1, 2))]);
+            let refused = store.apply(USERS, vec![Row::from(samples::user(1, 2))]);
             assert!(matches!(refused, Err(StoreError::Broken { .. })), "{refused:?}");
             assert_eq!(View::of(&*store).user(1), Some(samples::user(1, 1)));
         }
@@ -191,7 +199,7 @@ fn closing_saves_everything_and_refuses_rows() {
 #[test]
 fn another_format_is_wiped() {
     let (dir, store) = new_store(NEVER);
-    give(&store, Row::User(samples::user(1, 1)));
+    give(&store, Row::from(samples::user(1, 1)));
     store.set_watermark(USERS, samples::watermark(1, 1)).expect("a watermark");
     store.flush().expect("a flush");
     let meta = store.rows.disk.table(layout::Table::Meta);
@@ -211,7 +219,7 @@ fn a_table_behind_the_watermarks_is_noticed() {
     for seal in [None, Some(layout::seal(1))] {
         let (dir, store) = new_store(NEVER);
         for sequence in 1..=2 {
-            give(&store, Row::User(samples::user(1, sequence)));
+            give(&store, Row::from(samples::user(1, sequence)));
             store.set_watermark(USERS, samples::watermark(sequence, sequence)).expect("a mark");
             store.flush().expect("a flush");
         }
@@ -229,15 +237,15 @@ fn a_table_behind_the_watermarks_is_noticed() {
 #[test]
 fn a_failed_write_stops_writers_but_not_readers() {
     let (dir, store) = new_store(Options { flush_interval_ms: 1, ..NEVER });
-    give(&store, Row::User(samples::user(1, 1)));
+    give(&store, Row::from(samples::user(1, 1)));
     store.flush().expect("a flush");
     assert_eq!(store.failure(), None);
     store.rows.disk.is_full.store(true, Ordering::Relaxed);
-    give(&store, Row::User(samples::user(2, 2)));
+    give(&store, Row::from(samples::user(2, 2)));
     assert!(store.flush().is_err());
     let cause = store.failure().expect("a failure");
     assert!(cause.contains("storage full") || cause.contains("StorageFull"), "{cause}");
-    let refused = store.apply(USERS, vec![Row::User(samples::user(1, 3))]);
+    let refused = store.apply(USERS, vec![Row::from(samples::user(1, 3))]);
     assert!(matches!(refused, Err(StoreError::Broken { .. })), "{refused:?}");
     for id in [1, 2] {
         assert_eq!(View::of(&*store).user(id), Some(samples::user(id, id)), "reads go on");
@@ -260,7 +268,7 @@ fn many_lanes_and_readers_at_once() {
         user.lane = lane.index;
         let mut order = samples::order(id, sequence, sequence, sequence, OrderStatus::Success);
         order.lane = lane.index;
-        vec![Row::User(user), Row::Order(order)]
+        vec![Row::from(user), Row::from(order)]
     };
     std::thread::scope(|scope| {
         for lane in lanes {
@@ -298,7 +306,7 @@ fn rows_of(lane: Lane, sequence: u64) -> Vec<Row> {
     user.lane = lane.index;
     let mut order = samples::order(id, 1, sequence, sequence, OrderStatus::Pending);
     order.lane = lane.index;
-    vec![Row::User(user), Row::Order(order)]
+    vec![Row::from(user), Row::from(order)]
 }
 
 #[test]
@@ -341,12 +349,12 @@ fn a_kill_under_load_leaves_what_the_watermarks_cover() {
 #[test]
 fn rows_of_one_call_may_come_in_any_order() {
     let (dir, store) = new_store(NEVER);
-    let rows = vec![Row::User(samples::user(1, 20)), Row::User(samples::user(2, 10))];
+    let rows = vec![Row::from(samples::user(1, 20)), Row::from(samples::user(2, 10))];
     store.apply(USERS, rows).expect("rows");
     store.flush().expect("a flush");
     store.kill();
     drop(store);
     let store = open(dir.path(), NEVER);
-    give(&store, Row::User(samples::user(1, 15)));
+    give(&store, Row::from(samples::user(1, 15)));
     assert_eq!(View::of(&*store).user(1), Some(samples::user(1, 20)));
 }

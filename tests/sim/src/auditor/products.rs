@@ -75,7 +75,7 @@ impl Products {
             product_id: id,
             lane: self.lane,
             as_of: now.as_of,
-            name: name.clone(),
+            name: name.as_str().into(),
             price,
             supply: Units(0),
             available: Units(0),
@@ -105,7 +105,7 @@ impl Products {
             return self.keys.refuse(wish, now, plain(refused));
         }
         if let Some(row) = self.products.get_mut(&id) {
-            row.name = body.name.clone().unwrap_or_else(|| row.name.clone());
+            row.name = body.name.as_deref().map_or_else(|| row.name.clone(), Into::into);
             row.price = body.price.unwrap_or(row.price);
             (row.updated_at, row.as_of) = (now.at, now.as_of);
         }

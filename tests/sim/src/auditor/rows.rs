@@ -12,6 +12,7 @@ use jupan_schemas::{
 use jupan_store::{LaneStore, ReadStore, memory::MemoryStore};
 use std::{
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -21,13 +22,13 @@ const PAGE: usize = 1_000;
 pub(crate) fn of_users(facts: &mut Facts, lane: Lane, model: Users) {
     let mut add = |key, row| facts.rows.insert(key, (lane, Some(row)));
     for (id, row) in model.users {
-        add(Key::User(id), Row::User(row));
+        add(Key::User(id), Row::from(row));
     }
     for (id, order) in model.orders {
-        add(Key::Order(id), Row::Order(order.row));
+        add(Key::Order(id), Row::from(order.row));
     }
     for (id, (_, row)) in model.keys.kept {
-        add(Key::Outcome(id), Row::Outcome(row));
+        add(Key::Outcome(id), Row::from(row));
     }
     facts.statements.extend(model.statements);
 }
@@ -35,14 +36,14 @@ pub(crate) fn of_users(facts: &mut Facts, lane: Lane, model: Users) {
 pub(crate) fn of_products(facts: &mut Facts, lane: Lane, model: Products) {
     let mut add = |key, row| facts.rows.insert(key, (lane, row));
     for (id, row) in model.products {
-        add(Key::Product(id), Some(Row::Product(row)));
+        add(Key::Product(id), Some(Row::from(row)));
     }
     facts.sales.insert(lane.index, model.sales);
     for (id, row) in model.holds {
-        add(Key::Hold(id, lane.index), row.end.is_none().then_some(Row::Hold(row)));
+        add(Key::Hold(id, lane.index), row.end.is_none().then(|| Row::from(row)));
     }
     for (id, (_, row)) in model.keys.kept {
-        add(Key::Outcome(id), Some(Row::Outcome(row)));
+        add(Key::Outcome(id), Some(Row::from(row)));
     }
 }
 
@@ -89,7 +90,7 @@ fn check_watermarks(facts: &Facts, store: &MemoryStore) -> Result<(), Violation>
 
 fn check_statements(facts: &Facts, store: &MemoryStore) -> Result<(), Violation> {
     for (user, due) in &facts.statements {
-        let mut found: Vec<StatementRow> = Vec::new();
+        let mut found: Vec<Arc<StatementRow>> = Vec::new();
         while let Some(page) =
             ready(store.statement(*user, found.last().map(|row| row.as_of.sequence), PAGE))
         {
@@ -98,7 +99,7 @@ fn check_statements(facts: &Facts, store: &MemoryStore) -> Result<(), Violation>
                 break;
             }
         }
-        if !due.iter().rev().eq(&found) {
+        if !due.iter().rev().eq(found.iter().map(Arc::as_ref)) {
             let what = format!("statement of user {user}: {} of {} lines", found.len(), due.len());
             return Err(Violation::new(Invariant::Rows, what));
         }
