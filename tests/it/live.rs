@@ -137,7 +137,7 @@ async fn a_wrong_row_is_found_at_rest_and_beside_the_shop() {
     let mut sequence = 0;
     tamper.change(Key::User(UserId(1)), |row| match row {
         Row::User(row) => {
-            row.balance.0 += 1;
+            Arc::make_mut(row).balance.0 += 1;
             sequence = row.as_of.sequence;
         }
         other => panic!("{other:?}"),

@@ -74,9 +74,9 @@ fn rows_of(batch: u64) -> (Vec<Row>, Vec<Row>) {
         let user = 1 + number.wrapping_mul(7_919) % USER_COUNT;
         let placed = number * 4 + 1;
         let pending = samples::order(user, number, placed, placed, OrderStatus::Pending);
-        user_rows.push(Row::Order(pending));
+        user_rows.push(Row::from(pending));
         let success = samples::order(user, number, placed, placed + 1, OrderStatus::Success);
-        user_rows.push(Row::Order(success));
+        user_rows.push(Row::from(success));
         user_rows.push(Row::from(samples::user(user, placed + 1)));
         user_rows.push(Row::from(samples::statement(user, placed + 1)));
         product_rows.push(Row::from(samples::hold(user, number, placed, None)));

@@ -180,7 +180,7 @@ impl Comparison {
         for waiting in waiting.into_iter().filter(|_| is_known) {
             let expected = match waiting.name {
                 RowName::Key(key) => folds.row(lane, key),
-                _ => line.clone().map(Row::Statement),
+                _ => line.clone().map(Row::from),
             };
             self.settle(lane, entry.sequence, &waiting, expected.as_ref());
         }

@@ -33,10 +33,10 @@ fn filled(dir: &Path) -> Arc<EmbeddedStore> {
     let store = open(dir);
     for number in 1..=ORDERS {
         let order = samples::order(7, number, number, number, status(number));
-        let rows = vec![Row::Order(order), Row::Statement(samples::statement(7, number))];
+        let rows = vec![Row::from(order), Row::from(samples::statement(7, number))];
         store.apply(USERS, rows).expect("rows");
         let hold = samples::hold(7, number, number, None);
-        store.apply(PRODUCTS, vec![Row::Hold(hold)]).expect("rows");
+        store.apply(PRODUCTS, vec![Row::from(hold)]).expect("rows");
         if number == ORDERS / 2 {
             store.flush().expect("a flush");
             for table in Table::ALL {
@@ -44,9 +44,9 @@ fn filled(dir: &Path) -> Arc<EmbeddedStore> {
             }
         }
     }
-    let few = vec![Row::User(samples::user(7, 1)), Row::Outcome(samples::outcome(7, 1, 2))];
+    let few = vec![Row::from(samples::user(7, 1)), Row::from(samples::outcome(7, 1, 2))];
     store.apply(USERS, few).expect("rows");
-    store.apply(PRODUCTS, vec![Row::Product(samples::product(3, 1))]).expect("rows");
+    store.apply(PRODUCTS, vec![Row::from(samples::product(3, 1))]).expect("rows");
     store.set_watermark(USERS, samples::watermark(4, ORDERS)).expect("a watermark");
     store.flush().expect("a flush");
     store
@@ -113,17 +113,17 @@ fn a_scan_tells_everything_once() {
     }));
     let (order_id, deadline) = (order.order_id, order.deadline);
     assert!(items.contains(&Stored::Open { lane: 0, order_id, deadline }));
-    assert!(items.contains(&Stored::Row(Row::Order(order))));
+    assert!(items.contains(&Stored::Row(Row::from(order))));
 }
 
 #[test]
 fn a_scan_of_a_running_store_tells_what_readers_see() {
     let dir = TempDir::new().expect("a directory");
     let store = filled(dir.path());
-    let newer = Row::Order(samples::order(7, 3, 3, ORDERS + 1, OrderStatus::Success));
-    store.apply(USERS, vec![newer.clone(), Row::User(samples::user(8, ORDERS + 2))]).expect("rows");
+    let newer = Row::from(samples::order(7, 3, 3, ORDERS + 1, OrderStatus::Success));
+    store.apply(USERS, vec![newer.clone(), Row::from(samples::user(8, ORDERS + 2))]).expect("rows");
     let ended = samples::hold(7, 5, ORDERS + 1, Some(HoldEnd::Settled));
-    store.apply(PRODUCTS, vec![Row::Hold(ended)]).expect("rows");
+    store.apply(PRODUCTS, vec![Row::from(ended)]).expect("rows");
     let items = all(|from| store.scan(from));
     let mut expected = expected();
     // Its end is not on disk; for readers it is gone. The new user is not on disk either.

@@ -18,7 +18,7 @@ use jupan_schemas::{
     rows::{Row, Watermark},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{ops::Bound, sync::Arc};
+use std::ops::Bound;
 
 /// The tables that are scanned, in this order.
 const TABLES: [Table; 8] = [
@@ -124,7 +124,7 @@ impl Rows {
         let Some(key) = row.key() else { return true };
         let found = self.shard_of(key).lock().find(key);
         match found {
-            Found::Row(newer) => *row = Arc::unwrap_or_clone(newer),
+            Found::Row(newer) => *row = newer,
             Found::Ended(_) => return false,
             Found::Unknown(_) => {}
         }

@@ -9,7 +9,7 @@ use jupan_schemas::{
     Lane, Micros, OrderId, UserId,
     rows::{Key, OrderRow, Row, Watermark},
 };
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 /// A store that nobody else has open.
 pub struct Tamper(Disk);
@@ -79,7 +79,7 @@ impl Tamper {
         let rows = self.0.statement(user, Some(sequence + 1), 1).expect("readable tables");
         let mut row = rows.into_iter().next().expect("a stored row");
         assert_eq!(row.as_of.sequence, sequence, "the change of another entry");
-        change(&mut row);
+        change(Arc::make_mut(&mut row));
         self.put(&Row::Statement(row));
     }
 
