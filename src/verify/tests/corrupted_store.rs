@@ -14,9 +14,9 @@ use crate::verify::{
 };
 use Invariant::{Reads, Rows};
 use jupan_schemas::{
-    Code, CommandId, Lane, Line, Micros, Money, OrderId, OrderStatus, ProductId, Role, Stamp, Step,
-    Units, UserId, partition_of,
-    rows::{HoldRow, Key, OrderRow, Row, StatementKind},
+    Account, Code, CommandId, Lane, Line, Micros, Money, OrderId, OrderStatus, Posting, ProductId,
+    Role, Stamp, Step, Units, UserId, partition_of,
+    rows::{HoldRow, Key, OrderRow, Row, StatementKind, StatementRow, Watermark},
 };
 use jupan_store::embedded::tamper::Tamper;
 use std::{process::Command, sync::Arc};
@@ -119,11 +119,10 @@ impl Victim<'_> {
     fn last_change(&self, user: u64) -> u64 {
         let all = steps(self.shop, lane(Role::Users, user)).into_iter();
         let entries = all.flat_map(|(_, step)| step.entries);
-        let is_of_wallet = |posting: &jupan_schemas::Posting| {
-            posting.account == jupan_schemas::Account::Wallet && posting.owner == user
-        };
-        let last = entries.filter(|entry| entry.postings.iter().any(is_of_wallet)).last();
-        last.expect("a change").sequence
+        let is_of_wallet =
+            |posting: &Posting| posting.account == Account::Wallet && posting.owner == user;
+        let mut changes = entries.filter(|entry| entry.postings.iter().any(is_of_wallet));
+        changes.next_back().expect("a change").sequence
     }
 
     fn last_step(&self, lane: Lane) -> Step {
@@ -131,11 +130,7 @@ impl Victim<'_> {
     }
 
     /// Changes a lane's watermark and highest sequence.
-    fn change_lane(
-        &self,
-        lane: Lane,
-        change: impl FnOnce(&mut jupan_schemas::rows::Watermark, &mut u64),
-    ) -> Spot {
+    fn change_lane(&self, lane: Lane, change: impl FnOnce(&mut Watermark, &mut u64)) -> Spot {
         let (mut watermark, mut applied) = self.store.lane(lane);
         change(&mut watermark, &mut applied);
         self.store.set_lane(lane, watermark, applied);
@@ -241,7 +236,7 @@ const ROWS: &[Corruption] = &[
     }),
 ];
 
-fn statement(v: &Victim<'_>, change: impl FnOnce(&mut jupan_schemas::rows::StatementRow)) -> Spot {
+fn statement(v: &Victim<'_>, change: impl FnOnce(&mut StatementRow)) -> Spot {
     let sequence = v.last_change(RICH);
     v.store.change_statement(UserId(RICH), sequence, change);
     let row = Some(RowName::Statement(UserId(RICH), sequence));
