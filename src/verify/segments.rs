@@ -84,6 +84,11 @@ impl Directory {
         self.lock.is_none()
     }
 
+    /// Whether there is a segment by now that begins at this position.
+    pub(super) fn has_segment(&self, first: u64) -> bool {
+        self.path.join("log").join(segment_name(first)).exists()
+    }
+
     /// The segments as they are by now.
     pub(super) fn list_again(&self) -> Result<Vec<Segment>, Failure> {
         Ok(list(&self.path.join("log"))?.0)

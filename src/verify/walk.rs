@@ -139,18 +139,18 @@ impl<'a> Walker<'a> {
         if !self.directory.is_running() {
             return Ok(Advance::Over);
         }
-        self.look_for_segments()?;
+        self.look_for_segment(self.walk.end)?;
         Ok(Advance::Pause)
     }
 
-    fn look_for_segments(&mut self) -> Result<bool, Failure> {
-        let segments = self.directory.list_again()?;
-        let is_more = segments.len() > self.segments.len();
-        if is_more {
-            self.segments = segments;
+    /// Takes new segments in, if there is one that begins at this position. Whoever made it had
+    /// everything before it synced.
+    fn look_for_segment(&mut self, first: u64) -> Result<(), Failure> {
+        if self.directory.has_segment(first) {
+            self.segments = self.directory.list_again()?;
             self.prove(self.segments.last().map_or(0, |last| last.first));
         }
-        Ok(is_more)
+        Ok(())
     }
 
     fn good(
@@ -166,8 +166,9 @@ impl<'a> Walker<'a> {
         }
         self.prove(head.synced_through);
         if self.directory.is_running() && head.end > self.proven {
-            self.look_for_proof(segment, &head)?;
+            let last = self.look_for_proof(segment, &head)?;
             if head.end > self.proven {
+                self.look_for_segment(last)?;
                 return Ok(Advance::Pause);
             }
             // What is in memory has moved on meanwhile.
@@ -203,8 +204,8 @@ impl<'a> Walker<'a> {
         Some(fault("end of the frame", format!("at most {limit}"), head.end))
     }
 
-    /// Looks at the frames behind one for what they know to be durable.
-    fn look_for_proof(&mut self, segment: &Segment, head: &Head) -> Result<(), Failure> {
+    /// Looks at the frames behind one for what they know to be durable; returns where they end.
+    fn look_for_proof(&mut self, segment: &Segment, head: &Head) -> Result<u64, Failure> {
         let (mut position, mut number) = (head.end, head.number);
         let until = head.end.saturating_add(PROOF_BYTES_MAX);
         while position < until {
@@ -218,7 +219,7 @@ impl<'a> Walker<'a> {
             self.prove(next.synced_through);
             (position, number) = (next.end, next.number);
         }
-        Ok(())
+        Ok(position)
     }
 
     fn bad(
@@ -237,7 +238,7 @@ impl<'a> Walker<'a> {
             return Ok(Advance::Over);
         }
         self.reader(segment)?.forget();
-        self.look_for_segments()?;
+        self.look_for_segment(position)?;
         Ok(Advance::Pause)
     }
 
