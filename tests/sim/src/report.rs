@@ -3,41 +3,43 @@
 use jupan_schemas::{Code, Lane};
 use std::{collections::BTreeMap, fmt};
 
-/// What must hold in every run, numbered as the design numbers it; 11 and on are the simulator's.
+/// What must hold in every run, numbered as `jupan verify` numbers it; 12 and on are the simulator's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
     /// Postings sum to zero, balances are what the postings add up to.
-    Postings,
+    Postings = 1,
     /// Supply is available + reserved + sold; none is negative.
-    Stock,
+    Stock = 2,
     /// No wallet is below zero.
-    Wallets,
+    Wallets = 3,
     /// One outcome a command, repeatable, the same for all who are told.
-    Outcomes,
+    Outcomes = 4,
     /// What was acknowledged is decided exactly once, as it must be; what was refused has no effect.
-    Acknowledged,
+    Acknowledged = 5,
     /// Journals are dense and chained, epochs and message numbers rise, memory is their fold.
-    Journal,
+    Journal = 6,
     /// Rows are the fold of a prefix; at rest of everything.
-    Rows,
+    Rows = 7,
     /// Every hold has its order, and its end.
-    Holds,
+    Holds = 8,
     /// Who saw an outcome reads it.
-    Reads,
+    Reads = 9,
     /// What is told about orders and sales, and what sells best, is what happened.
-    Feeds,
+    Feeds = 10,
+    /// A cart is what was put in, less what was taken out or went into orders.
+    Carts = 11,
     /// Lanes come to rest.
-    Rest,
+    Rest = 12,
     /// No lane stops but for a reason from outside.
-    Stops,
+    Stops = 13,
     /// The same seed does the same.
-    Repeatable,
+    Repeatable = 14,
 }
 
 impl Invariant {
     /// Its number.
     pub fn number(self) -> u8 {
-        self as u8 + 1
+        self as u8
     }
 }
 

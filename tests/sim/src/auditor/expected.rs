@@ -65,12 +65,24 @@ impl Expected {
         same(units, "units", &of_money(&self.moves, false), &of_money(&moved, false))?;
         same(Invariant::Holds, "messages", &self.messages, &sent)?;
         same(Invariant::Outcomes, "answers", &self.answers, &entry.answers)?;
-        let is_stored = |change: &&Change| matches!(change, Change::OutcomeStored(_));
-        let due: Vec<_> = self.changes.iter().filter(is_stored).collect();
-        let stored: Vec<_> = entry.changes.iter().filter(is_stored).collect();
-        same(Invariant::Outcomes, "stored outcome", &due, &stored)?;
-        same(Invariant::Acknowledged, "changes", &self.changes, &entry.changes)
+        let (due, found) = (&self.changes, &entry.changes);
+        let (due_stored, stored) = (only(due, is_outcome), only(found, is_outcome));
+        same(Invariant::Outcomes, "stored outcome", &due_stored, &stored)?;
+        same(Invariant::Carts, "cart", &only(due, is_cart), &only(found, is_cart))?;
+        same(Invariant::Acknowledged, "changes", due, found)
     }
+}
+
+fn is_outcome(change: &Change) -> bool {
+    matches!(change, Change::OutcomeStored(_))
+}
+
+fn is_cart(change: &Change) -> bool {
+    matches!(change, Change::CartChanged(_))
+}
+
+fn only(changes: &[Change], is: fn(&Change) -> bool) -> Vec<&Change> {
+    changes.iter().filter(|change| is(change)).collect()
 }
 
 /// Compares two lists without their order.
