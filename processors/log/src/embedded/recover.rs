@@ -4,9 +4,9 @@
 //! All segments but the last were finished: whoever made the next one had synced them. Only the
 //! last may end in the middle of a frame. Its first bad frame is a torn write, unless an intact
 //! frame behind it, or the log's floor, says that the bad one's position was durable: then it is
-//! corruption, and the start is refused. Frames that no later frame proves are copied into a new segment: they may be
-//! in the machine's cache only, and a sync of the same file proves nothing after an earlier one
-//! failed.
+//! corruption, and the start is refused. Frames that no later frame proves are copied into a new
+//! segment: they may be in the machine's cache only, and a sync of the same file proves nothing
+//! after an earlier one failed.
 
 use super::OpenError;
 use super::files::{Files, SegmentFile};

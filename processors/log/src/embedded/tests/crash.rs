@@ -212,7 +212,7 @@ fn try_all(disk: &Disk, seed: u64, commands: usize) -> Tried {
         }
         for moment in moments {
             if only.is_none_or(|(operation, _)| operation == moment.number()) {
-                if random.one_in(8) {
+                if moment.number() < 60 || random.one_in(8) {
                     check_kill(&run, &moment, known);
                 }
                 let mut trial = Trial { run: &run, tried: &mut tried };
