@@ -249,6 +249,9 @@ fn drawn_type(kind: &str) -> String {
         format!("{}(optional)", drawn_type(inner))
     } else if let Some(inner) = kind.strip_prefix("Vec<").and_then(|rest| rest.strip_suffix('>')) {
         format!("{}[]", drawn_type(inner))
+    } else if kind == "Arc<str>" {
+        // Shared text: what it is shared by is no matter of the row.
+        "String".to_owned()
     } else {
         kind.to_owned()
     }

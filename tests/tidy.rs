@@ -301,7 +301,7 @@ fn manifests(tree: &Tree) -> impl Iterator<Item = Manifest<'_>> {
 
 /// Everything that a pure crate depends on: nothing here does I/O, has a clock or a thread.
 const PURE: [(&str, &[&str]); 2] = [
-    ("jupan-ledger", &["hashbrown", "jupan-schemas", "thiserror"]),
+    ("jupan-ledger", &["hashbrown", "indexmap", "jupan-schemas", "thiserror"]),
     ("jupan-schemas", &["apache-avro", "blake3", "serde", "thiserror", "uuid"]),
 ];
 

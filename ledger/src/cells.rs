@@ -232,8 +232,9 @@ impl<K: Copy + Eq + Hash + Display, V: Cell> Cells<K, V> {
                 self.slots.swap_remove(&key);
             }
         }
-        let is_due = |&mut (sequence, _): &mut (u64, K)| sequence <= acknowledged;
-        while let Some((_, key)) = self.spent.pop_front_if(is_due) {
+        let is_due = |(sequence, _): &(u64, K)| *sequence <= acknowledged;
+        let due = self.spent.iter().take_while(|spent| is_due(spent)).count();
+        for (_, key) in self.spent.drain(..due) {
             let row = self.slots.get(&key).and_then(|slot| slot.value.as_deref());
             if row.is_some_and(|row| row.is_spent() && is_acknowledged(row, acknowledged)) {
                 self.slots.swap_remove(&key);

@@ -48,6 +48,9 @@ fn change_bytes_max(change: &Change) -> usize {
     }
 }
 
+/// About how many bytes a step has besides its entries; more only costs a copy.
+const STEP_HEAD_BYTES: usize = 1024;
+
 /// A commit in the making.
 pub(crate) struct Draft {
     lane: Lane,
@@ -184,7 +187,9 @@ impl Draft {
             balances,
             entries: std::mem::take(&mut self.open),
         };
-        let record = codec.to_bytes(&step);
+        let mut record = Vec::with_capacity(self.open_bytes + STEP_HEAD_BYTES);
+        codec.encode(&step, &mut record);
+        record.shrink_to_fit();
         assert!(
             record.len() <= STEP_BYTES_MAX,
             "a step of {} bytes: estimates are too low",

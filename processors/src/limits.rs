@@ -5,7 +5,8 @@ use std::time::Duration;
 /// How much a lane takes on at once.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Most inputs of one batch.
+    /// Most inputs of one batch. More would save little, and cost: lists of thousands are memory
+    /// that the system hands out afresh, and clears, for every batch.
     pub batch_records_max: usize,
     /// Most bytes of inputs of one batch.
     pub batch_bytes_max: usize,
@@ -34,7 +35,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            batch_records_max: 1024,
+            batch_records_max: 256,
             batch_bytes_max: 192 * 1024,
             commit_bytes_max: 512 * 1024,
             step_bytes_max: 192 * 1024,
