@@ -98,8 +98,8 @@ fn impure_manifests_are_found() {
              [dev-dependencies]\nproptest = \"1\"\n"
         )
     };
-    let pure =
-        "hashbrown.workspace = true\njupan-schemas.workspace = true\nthiserror.workspace = true";
+    let pure = "hashbrown.workspace = true\nindexmap.workspace = true\njupan-schemas.workspace = true\n\
+         thiserror.workspace = true";
     let files = [
         ("ledger/Cargo.toml", &manifest("jupan-ledger", &format!("{pure}\ntokio = \"1\""))[..]),
         ("other/Cargo.toml", &manifest("jupan-log", "tokio = \"1\"")),
