@@ -58,6 +58,11 @@ fn of_io(source: &io::Error) -> Option<String> {
         Kind::NotADirectory | Kind::IsADirectory | Kind::AlreadyExists => {
             format!("Something else is in its place: move it away, or {ELSEWHERE}.")
         }
+        // An input/output error, which std has no kind for.
+        _ if source.raw_os_error() == Some(5) => {
+            "The disk refused it: look at the disk and the system's messages, then start again."
+                .to_owned()
+        }
         _ => return None,
     })
 }

@@ -25,8 +25,6 @@ pub(crate) const SUBSCRIBERS_MAX: usize = 4_096;
 pub const MARK_AFTER: Duration = Duration::from_millis(100);
 /// Zeros written ahead of small groups, so that their sync need not change the file's size.
 pub(crate) const ZERO_AHEAD_BYTES: u64 = 256 * 1024;
-/// Syncs after which the log's floor is raised, if no mark did so before.
-pub(crate) const FLOOR_EVERY_SYNCS: u32 = 64;
 /// Distance between two places of a partition that the index knows.
 pub(crate) const SAMPLE_EVERY_BYTES: u64 = 64 * 1024;
 /// Read from a segment at once by readers.

@@ -7,11 +7,10 @@
 //! "JUPANFLR" · u32 format = 1 · u32 zero · u64 position · zeros up to byte 60
 //! u32 crc32c of bytes 0..60
 //! ```
-//! It is raised after every mark and every [`FLOOR_EVERY_SYNCS`] syncs, in place and without a sync
-//! of its own: what is lost of it makes it lower, never wrong. A start writes it anew.
+//! It is raised after every sync, before anybody is told of it, in place and without a sync of its
+//! own: a kill leaves it exact, a power cut may leave it lower, never wrong. A start writes it anew.
 
 use super::files::{FileError, Files, SegmentFile};
-use crate::limits::FLOOR_EVERY_SYNCS;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,7 +28,6 @@ pub(crate) struct Floor {
     file: Arc<dyn SegmentFile>,
     /// How often it was written; the slots take turns.
     written: u64,
-    syncs: u32,
 }
 
 /// Where the note of a data directory lies.
@@ -58,13 +56,7 @@ impl Floor {
         FileError::of("write", &temporary, file.write_all_at(&encode(position), 0))?;
         FileError::of("sync", &temporary, file.sync_data())?;
         FileError::of("rename", &temporary, files.rename(&temporary, &path))?;
-        Ok(Self { path, file, written: 1, syncs: 0 })
-    }
-
-    /// Notes a position that a finished sync covers, if it is time to.
-    pub(crate) fn synced(&mut self, position: u64) -> Result<(), FileError> {
-        self.syncs += 1;
-        if self.syncs < FLOOR_EVERY_SYNCS { Ok(()) } else { self.raise(position) }
+        Ok(Self { path, file, written: 1 })
     }
 
     /// Notes a position that a finished sync covers.
@@ -72,7 +64,6 @@ impl Floor {
         let place = if self.written.is_multiple_of(2) { 0 } else { SLOT_DISTANCE as u64 };
         FileError::of("write", &self.path, self.file.write_all_at(&encode(position), place))?;
         self.written += 1;
-        self.syncs = 0;
         Ok(())
     }
 }

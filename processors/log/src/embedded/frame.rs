@@ -116,8 +116,10 @@ impl<'a> FrameReader<'a> {
         let into = match held {
             Some(into) => into,
             None => {
-                let mut buffer = vec![0; self.block_bytes.max(bytes)];
                 let place = super::segment::file_place(self.first, position);
+                let left = self.file.len()?.saturating_sub(place);
+                let left = usize::try_from(left).unwrap_or(usize::MAX);
+                let mut buffer = vec![0; self.block_bytes.max(bytes).min(left)];
                 let read = self.file.read_at(&mut buffer, place)?;
                 buffer.truncate(read);
                 self.block = Bytes::from(buffer);

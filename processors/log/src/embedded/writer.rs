@@ -129,8 +129,7 @@ impl Writer {
         }
         self.make_room(0)?;
         self.write_frame(KIND_MARK, std::iter::empty());
-        self.flush()?;
-        self.floor.raise(self.synced)
+        self.flush()
     }
 
     fn write_frame<'u>(&mut self, kind: u8, parts: impl Iterator<Item = &'u [u8]>) {
@@ -166,7 +165,7 @@ impl Writer {
         FileError::of("sync", path, file.sync_data())?;
         self.frames.clear();
         self.synced = self.position;
-        self.floor.synced(self.synced)
+        self.floor.raise(self.synced)
     }
 
     /// Goes on in a new segment if a frame with so many bytes of records does not fit any more.

@@ -4,8 +4,9 @@
 //! What a process writes it sees at once, as through a page cache. A power cut leaves what was
 //! synced, and of everything else what a [`Survival`] says: nothing, all, a prefix, any pages or
 //! sectors, garbage. Names (creations, renames, removals) are changes of their directory and last
-//! when that is synced. A sync that fails takes what it could not write out of the cache's duty: the
-//! process still sees it, and no later sync makes it last.
+//! when that is synced. A sync of a file that fails takes what it could not write out of the cache's
+//! duty: the process still sees it, and no later sync makes it last. What a failed sync of a directory
+//! did not write waits for the next one: file systems journal names, or refuse everything from then on.
 //!
 //! Every change and sync is an [`Operation`] with a number. A [`Disk`] fails one as it is told, and
 //! keeps the [`Moment`] before each of them, from which any number of crashes can be made: so one
@@ -241,7 +242,7 @@ impl Files for Disk {
             Ok(true) => inner.state.sync_dir(&key(dir)),
             Err(error) => {
                 if is_of_the_disk(&error) {
-                    inner.state.doom_dir(&key(dir), &mut Random::new(inner.operations));
+                    inner.state.settle_some(&key(dir), &mut Random::new(inner.operations));
                 }
                 Err(error)
             }

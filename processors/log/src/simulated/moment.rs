@@ -9,6 +9,8 @@ use std::sync::Arc;
 const PAGE_BYTES: usize = 4096;
 /// What the disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
+/// A write as small as this is there, is not, or is broken.
+const NOTE_BYTES: usize = 64;
 /// So many pages of the newest write are tried in every combination.
 const MASKED_PAGES_MAX: usize = 4;
 /// Combinations of pages that are tried where there are more.
@@ -102,6 +104,10 @@ impl Moment {
             return all;
         };
         let changes = pending.len() - 1;
+        if bytes.len() <= NOTE_BYTES {
+            all.push(Survival::Garbage { bytes: bytes.len() / 2, seed: random.number() });
+            return all;
+        }
         let cut = 1 + random.index(bytes.len().saturating_sub(1));
         all.push(Survival::Prefix { changes, bytes: cut });
         let sectors = pieces_of(*place, bytes.len(), SECTOR_BYTES);

@@ -235,20 +235,24 @@ impl State {
         if let Some(node) = Arc::make_mut(&mut self.nodes).get_mut(doomed) {
             node.is_doomed = true;
         }
-        self.doom_where(|what| matches!(what, What::Write { node, .. } if *node == doomed), random);
-    }
-
-    /// A sync of the directory failed.
-    pub(super) fn doom_dir(&mut self, doomed: &[u8], random: &mut Random) {
-        self.doom_where(|what| matches!(what, What::Names { dir, .. } if dir == doomed), random);
-    }
-
-    fn doom_where(&mut self, is_doomed: impl Fn(&What) -> bool, random: &mut Random) {
         for change in std::mem::take(&mut self.pending) {
-            if !is_doomed(&change.what) {
+            let is_of_file = matches!(&change.what, What::Write { node, .. } if *node == doomed);
+            if !is_of_file {
                 self.pending.push(change);
             } else if random.one_in(2) {
                 self.make_durable(&change.what);
+            }
+        }
+    }
+
+    /// A sync of the directory failed: each of its changes is durable, or waits for the next one.
+    pub(super) fn settle_some(&mut self, synced: &[u8], random: &mut Random) {
+        for change in std::mem::take(&mut self.pending) {
+            let is_of_dir = matches!(&change.what, What::Names { dir, .. } if dir == synced);
+            if is_of_dir && random.one_in(2) {
+                self.make_durable(&change.what);
+            } else {
+                self.pending.push(change);
             }
         }
     }

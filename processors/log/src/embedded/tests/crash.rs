@@ -114,7 +114,7 @@ impl Trial<'_> {
         assert!((durable..=pushed).contains(&units), "{at}: {units}, not {durable} to {pushed}");
         let from = if read_whole { 0 } else { durable.saturating_sub(READ_BACK_UNITS) };
         let read = model.check_from(log.log(), from);
-        read.unwrap_or_else(|cause| panic!("{at}: {cause}"));
+        read.unwrap_or_else(|misread| panic!("{at}: {misread:?}"));
         (units, log)
     }
 

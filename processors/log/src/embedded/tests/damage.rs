@@ -29,7 +29,7 @@ struct Sample {
     /// in the file.
     frames: Vec<(Range<usize>, usize)>,
     first: u64,
-    /// What the log's floor says, as a place in the file.
+    /// What the log's floor says where it is not lost, as a place in the file.
     floor: usize,
 }
 
@@ -67,8 +67,7 @@ fn make_sample() -> Sample {
     assert!(frames.len() > 15, "the sample has only {} frames", frames.len());
     let floor = read_floor(&RealFiles, &floor_path(dir.path())).expect("a floor");
     let floor = usize::try_from(floor - first).expect("it fits") + HEADER_BYTES;
-    let last = frames.last().expect("frames").0.start;
-    assert!(frames[5].0.end < floor && floor < last, "the floor is somewhere in the middle");
+    assert!(frames.iter().any(|(bytes, _)| bytes.end == floor), "it is behind a frame");
     Sample { dir, path, frames, first, floor }
 }
 
@@ -139,14 +138,14 @@ enum Verdict {
 }
 
 /// The rule, computed from which frames' bytes differ.
-fn verdict(sample: &Sample, before: &[u8], after: &[u8]) -> Verdict {
+fn verdict(sample: &Sample, floor: usize, before: &[u8], after: &[u8]) -> Verdict {
     let is_intact = |bytes: &Range<usize>| after.get(bytes.clone()) == Some(&before[bytes.clone()]);
     let first_bad = sample.frames.iter().position(|(bytes, _)| !is_intact(bytes));
     let Some(bad) = first_bad else { return Verdict::Kept { frames: sample.frames.len() } };
     let place = sample.frames[bad].0.start;
     let behind = &sample.frames[bad + 1..];
     let proves = |(bytes, synced): &(Range<usize>, usize)| is_intact(bytes) && *synced > place;
-    if place < sample.floor || behind.iter().any(proves) {
+    if place < floor || behind.iter().any(proves) {
         let position = sample.first + (place - HEADER_BYTES) as u64;
         return Verdict::Refused { position };
     }
@@ -166,10 +165,14 @@ fn contents_of(sample: &Sample, frames: usize) -> Vec<Vec<LogRecord>> {
     contents(&open_small(copy.path()).expect("open"))
 }
 
-fn check(damages: &[Damage]) {
+fn check(damages: &[Damage], has_floor: bool) {
     let sample = sample();
     let copy = TempDir::new().expect("a directory");
     copy_dir(sample.dir.path(), copy.path());
+    let floor = if has_floor { sample.floor } else { 0 };
+    if !has_floor {
+        fs::remove_file(floor_path(copy.path())).expect("a floor");
+    }
     let path = copy.path().join("log").join(sample.path.file_name().expect("a name"));
     let before = fs::read(&path).expect("read");
     let mut after = before.clone();
@@ -179,7 +182,7 @@ fn check(damages: &[Damage]) {
         }
     }
     fs::write(&path, &after).expect("write");
-    match (verdict(sample, &before, &after), open_small(copy.path())) {
+    match (verdict(sample, floor, &before, &after), open_small(copy.path())) {
         (Verdict::Refused { position }, Err(OpenError::Corrupt { position: named, .. })) => {
             assert_eq!(named, position, "the refusal names the bad frame");
         }
@@ -208,16 +211,20 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
-    fn damage_is_refused_or_cut_and_never_read(damage in damage(used_places())) {
-        check(&[damage]);
+    fn damage_is_refused_or_cut_and_never_read(
+        damage in damage(used_places()),
+        has_floor in any::<bool>(),
+    ) {
+        check(&[damage], has_floor);
     }
 
     #[test]
     fn damage_in_two_places_too(
         first in damage(used_places()),
         second in damage(used_places()),
+        has_floor in any::<bool>(),
     ) {
-        check(&[first, second]);
+        check(&[first, second], has_floor);
     }
 }
 
@@ -225,14 +232,16 @@ proptest! {
 fn both_verdicts_occur() {
     let sample = sample();
     let before = fs::read(&sample.path).expect("read");
-    let flipped = |frame: usize| {
+    let flipped = |frame: usize, floor: usize| {
         let mut after = before.clone();
         after[sample.frames[frame].0.start + 30] ^= 1;
-        verdict(sample, &before, &after)
+        verdict(sample, floor, &before, &after)
     };
-    assert!(matches!(flipped(0), Verdict::Refused { .. }));
+    assert!(matches!(flipped(0, 0), Verdict::Refused { .. }));
     let last = sample.frames.len() - 1;
-    assert_eq!(flipped(last), Verdict::Kept { frames: last });
+    assert_eq!(flipped(last, 0), Verdict::Kept { frames: last });
+    let below = sample.frames.iter().rposition(|(bytes, _)| bytes.end == sample.floor);
+    assert!(matches!(flipped(below.expect("a frame"), sample.floor), Verdict::Refused { .. }));
 }
 
 #[test]

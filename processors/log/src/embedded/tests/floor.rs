@@ -3,8 +3,7 @@
 use super::script::{Run, Script, dir, open};
 use crate::embedded::OpenError;
 use crate::embedded::floor::{floor_path, read_floor};
-use crate::embedded::segment::segment_path;
-use crate::limits::FLOOR_EVERY_SYNCS;
+use crate::embedded::segment::{HEADER_BYTES, position_of, segment_path};
 use crate::simulated::{Disk, Survival};
 use std::path::PathBuf;
 
@@ -141,14 +140,15 @@ fn one_damaged_slot_leaves_the_other() {
 }
 
 #[test]
-fn under_steady_load_the_floor_follows() {
-    let (disk, run) = written(3 * usize::try_from(FLOOR_EVERY_SYNCS).expect("small"), false);
-    let ends = disk.moment().kill();
-    let floor = read_floor(&ends, &floor_path(dir())).expect("a floor");
-    let last = segments(&ends).pop().expect("segments");
-    disk.take_away(&last);
-    check_refused(&disk, segments(&disk).last().expect("several"));
-    assert!(floor > 0 && run.durable > 100, "{floor}");
+fn a_kill_leaves_the_floor_at_the_end() {
+    let (disk, mut run) = written(150, false);
+    let floor = read_floor(&disk, &floor_path(dir())).expect("a floor");
+    let last = segments(&disk).pop().expect("segments");
+    let bytes = disk.contents(&last).expect("a segment");
+    let used = bytes.iter().rposition(|byte| *byte != 0).expect("frames") + 1;
+    let first = position_of(&last).expect("a segment's name");
+    assert_eq!(floor, first + (used - HEADER_BYTES) as u64);
+    run.open().expect("it is the end, not more");
 }
 
 #[test]

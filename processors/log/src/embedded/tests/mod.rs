@@ -3,11 +3,13 @@
 
 mod crash;
 mod damage;
+mod errors;
 mod failures;
 mod files;
 mod floor;
 mod format;
 mod found;
+mod rot;
 mod running;
 mod script;
 mod start;

@@ -88,6 +88,15 @@ fn slot((topic, partition): Place) -> Slot {
     crate::layout::Layout::new(LANES).slot(topic, partition).expect("a partition")
 }
 
+/// Why records are not as they were written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Misread {
+    /// The log says so itself.
+    Refused(String),
+    /// It does not.
+    Wrong(String),
+}
+
 /// Everything that a script wrote, in the order of the log.
 pub(super) struct Model {
     script: Script,
@@ -145,19 +154,22 @@ impl Model {
     }
 
     /// Reads the records of all units from one on, and holds each against the script.
-    pub(super) fn check_from(&self, log: &EmbeddedLog, unit: usize) -> Result<(), String> {
+    pub(super) fn check_from(&self, log: &EmbeddedLog, unit: usize) -> Result<(), Misread> {
         for place in places() {
             let (slot, end) = (slot(place), log.bounds(place.0, place.1).expect("bounds").end);
             let mut next = self.ends[unit.min(self.len())][slot];
             while next < end {
-                let batch = log.read(place.0, place.1, next, ALL).map_err(|e| e.to_string())?;
+                let batch = log.read(place.0, place.1, next, ALL);
+                let batch = batch.map_err(|error| Misread::Refused(error.to_string()))?;
                 for (offset, record) in (next..).zip(&batch.records) {
                     if record.offset != offset || !self.is_same(record, slot) {
-                        return Err(format!("{place:?} has another record at offset {offset}"));
+                        let what = format!("{place:?} has another record at offset {offset}");
+                        return Err(Misread::Wrong(what));
                     }
                 }
                 if batch.next <= next {
-                    return Err(format!("{place:?} ends at {next}, before its end {end}"));
+                    let what = format!("{place:?} ends at {next}, before its end {end}");
+                    return Err(Misread::Wrong(what));
                 }
                 next = batch.next;
             }
