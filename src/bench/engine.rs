@@ -104,7 +104,7 @@ impl Engine {
         shape: Shape,
         in_flight: Option<usize>,
     ) -> anyhow::Result<Self> {
-        let call = ["jupan", "--charge-max", "1000000000000000", "--data"].map(Into::into);
+        let call = ["jupan", "--charge-max", "100000000000", "--data"].map(Into::into);
         let call = call.into_iter().chain([data.as_os_str().to_owned()]);
         let options = crate::cli::Call::try_parse_from(call)?.shop;
         let shop = Shop::open(&options)?;

@@ -8,8 +8,9 @@ use jupan_schemas::{
 };
 use std::sync::Arc;
 
-/// What each user is charged: more than a bench can spend.
-const WALLET: Money = Money(500_000_000_000_000);
+/// What each user is charged: more than a bench can spend, and little enough that the wallets of
+/// millions of users add up.
+const WALLET: Money = Money(100_000_000_000);
 /// What is in stock of each product: more than a bench can buy.
 const STOCK: Units = Units(1_000_000_000_000);
 /// Spreads dense numbers.

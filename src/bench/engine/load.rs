@@ -10,7 +10,7 @@ use jupan_log::{AppendError, Appended, Log, Results};
 use jupan_schemas::{Code, Codec, CommandId, CommandResult};
 use parking_lot::Mutex;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     hash::{BuildHasher, RandomState},
     pin::Pin,
     sync::{
@@ -48,7 +48,8 @@ pub(super) enum Until {
 struct Answers {
     permits: Semaphore,
     answered: AtomicU64,
-    failed: AtomicU64,
+    /// How often which code came back instead of OK.
+    failed: Mutex<BTreeMap<&'static str, u64>>,
     sampled: Mutex<HashMap<CommandId, Instant>>,
     latencies_us: Mutex<Vec<u64>>,
     stop: AtomicBool,
@@ -76,7 +77,7 @@ impl Load {
         let answers = Arc::new(Answers {
             permits: Semaphore::new(in_flight),
             answered: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
+            failed: Mutex::default(),
             sampled: Mutex::default(),
             latencies_us: Mutex::default(),
             stop: AtomicBool::new(false),
@@ -168,10 +169,11 @@ impl Load {
         let all = u32::try_from(self.in_flight)?;
         let permits = self.answers.permits.acquire_many(all);
         drop(tokio::time::timeout(SETTLE_MAX, permits).await.context("outcomes are missing")??);
-        match self.answers.failed.load(Ordering::Acquire) {
-            0 => Ok(()),
-            failed => bail!("{failed} commands failed"),
+        let failed = self.answers.failed.lock();
+        if !failed.is_empty() {
+            bail!("commands failed: {failed:?}");
         }
+        Ok(())
     }
 }
 
@@ -271,7 +273,7 @@ fn read(mut results: Box<dyn Results>, answers: &Answers) {
             let Ok(result) = codec.decode::<CommandResult>(record) else { continue };
             answered += 1;
             if result.code != Code::Ok {
-                answers.failed.fetch_add(1, Ordering::AcqRel);
+                *answers.failed.lock().entry(result.code.as_str()).or_default() += 1;
             }
             if let Some(sent) = answers.sampled.lock().remove(&result.command_id) {
                 let micros = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
