@@ -4,7 +4,7 @@
 //! are in one process they are told apart by the names of their threads.
 
 use serde::Serialize;
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 /// Ticks of processor time in a second, as `/proc` counts it (`USER_HZ`): 100 on all of today's
 /// Linux.
@@ -22,15 +22,16 @@ pub(crate) enum Meter {
 }
 
 /// Processor seconds used up to a moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Used {
     shop: f64,
     load: f64,
     machine: f64,
+    threads: BTreeMap<String, f64>,
 }
 
 /// Processor seconds used between two moments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Spent {
     /// By the shop.
@@ -39,6 +40,8 @@ pub(crate) struct Spent {
     pub(crate) load: f64,
     /// By other processes and by the kernel for nobody.
     pub(crate) others: f64,
+    /// By the shop's threads, those of a kind together; what ended meanwhile is not among them.
+    pub(crate) threads: BTreeMap<String, f64>,
 }
 
 impl Meter {
@@ -48,22 +51,28 @@ impl Meter {
         let machine = machine_seconds().unwrap_or_default();
         match self {
             Self::Process(shop) => {
+                let threads = thread_seconds(shop);
                 let shop = process_seconds(shop).unwrap_or_default();
-                Used { shop, load: own, machine }
+                Used { shop, load: own, machine, threads }
             }
             Self::Threads(name) => {
-                let load = thread_seconds(name);
-                Used { shop: own - load, load, machine }
+                let all = thread_seconds(std::process::id()).into_iter();
+                let (of_load, threads): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                    all.partition(|(its, _)| its.starts_with(name));
+                let load = of_load.values().sum();
+                Used { shop: own - load, load, machine, threads }
             }
         }
     }
 
     /// What has been used since then.
-    pub(crate) fn since(self, before: Used) -> Spent {
+    pub(crate) fn since(self, before: &Used) -> Spent {
         let now = self.read();
         let (shop, load) = (now.shop - before.shop, now.load - before.load);
         let others = (now.machine - before.machine - shop - load).max(0.0);
-        Spent { shop, load, others }
+        let used_before = |name| before.threads.get(name).copied().unwrap_or_default();
+        let spent = now.threads.iter().map(|(name, now)| (name.clone(), now - used_before(name)));
+        Spent { shop, load, others, threads: spent.collect() }
     }
 }
 
@@ -72,15 +81,24 @@ fn process_seconds(pid: u32) -> Option<f64> {
     seconds_of_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Processor seconds that our threads with such names have used.
-fn thread_seconds(name: &str) -> f64 {
-    let Ok(threads) = fs::read_dir("/proc/self/task") else { return 0.0 };
-    let stats = threads.flatten().filter_map(|thread| {
-        // A thread may end meanwhile.
-        fs::read_to_string(thread.path().join("stat")).ok()
-    });
-    let of_load = stats.filter(|stat| name_of_stat(stat).is_some_and(|its| its.starts_with(name)));
-    of_load.filter_map(|stat| seconds_of_stat(&stat)).sum()
+/// Processor seconds that the threads of a process have used, by the kind of thread.
+fn thread_seconds(pid: u32) -> BTreeMap<String, f64> {
+    let mut seconds = BTreeMap::new();
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return seconds };
+    // A thread may end meanwhile.
+    let stats =
+        threads.flatten().filter_map(|its| fs::read_to_string(its.path().join("stat")).ok());
+    for stat in stats {
+        if let (Some(name), Some(its)) = (name_of_stat(&stat), seconds_of_stat(&stat)) {
+            *seconds.entry(kind_of_thread(name).to_owned()).or_default() += its;
+        }
+    }
+    seconds
+}
+
+/// A thread's name without what tells it from its kind: `lane-users/0`, `fjall:worker#1`.
+fn kind_of_thread(name: &str) -> &str {
+    name.split(['/', '#']).next().unwrap_or(name)
 }
 
 /// Processor seconds that all processes and the kernel have used on all cores.
@@ -131,6 +149,8 @@ mod tests {
         let stat = "7 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 250 50 3 4 5";
         assert_eq!(seconds_of_stat(stat), Some(3.0));
         assert_eq!(name_of_stat(stat), Some("a (b) c"));
+        assert_eq!(kind_of_thread("lane-users/0"), "lane-users");
+        assert_eq!(kind_of_thread("jupan-log"), "jupan-log");
         assert_eq!(seconds_of_stat("7 (a) S 1"), None);
         let stat = "cpu  100 0 200 9999 777 0 0 0 0 0\ncpu0 1 2 3\n";
         assert_eq!(ticks_of_machine(stat), Some(3.0));
@@ -153,11 +173,12 @@ mod tests {
         let mut spent = Spent::default();
         while spent.load < 0.04 {
             std::thread::yield_now();
-            spent = meter.since(before);
+            spent = meter.since(&before);
         }
         ended.store(true, Ordering::Relaxed);
         busy.expect("a thread").join().expect("it ends");
         assert!(spent.shop >= 0.0 && spent.others >= 0.0, "{spent:?}");
+        assert!(!spent.threads.keys().any(|name| name.starts_with("meter-t")), "{spent:?}");
         assert!(resident_bytes(std::process::id()).is_some_and(|bytes| bytes > 1 << 20));
         assert_eq!((resident_bytes(u32::MAX), process_seconds(u32::MAX)), (None, None));
     }

@@ -76,7 +76,7 @@ impl From<Crowd> for Shape {
 }
 
 /// What orders cost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cost {
     /// How many.
     pub(crate) orders: u64,
@@ -147,7 +147,7 @@ impl Engine {
         self.load.orders(hot, Until::Time(start + length), |orders| {
             round.orders = orders;
             round.seconds = start.elapsed().as_secs_f64();
-            round.spent = meter.since(before);
+            round.spent = meter.since(&before);
             round.log_bytes = scratch::log_bytes(&self.data).unwrap_or(0);
         })?;
         round.log_bytes = round.log_bytes.saturating_sub(log_before);
@@ -168,7 +168,7 @@ impl Engine {
         let before = meter.read();
         let seconds = self.fill(orders)?.as_secs_f64();
         self.quiet()?;
-        Ok(Cost { orders, seconds, spent: meter.since(before) })
+        Ok(Cost { orders, seconds, spent: meter.since(&before) })
     }
 
     /// Waits until nothing is written or merged any more.
@@ -178,7 +178,7 @@ impl Engine {
         while start.elapsed() < QUIET_MAX {
             let before = meter.read();
             std::thread::park_timeout(QUIET_TIME);
-            if meter.since(before).shop <= QUIET_SECONDS {
+            if meter.since(&before).shop <= QUIET_SECONDS {
                 return Ok(());
             }
         }

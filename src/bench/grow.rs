@@ -5,12 +5,15 @@
 use super::{
     engine::{Cost, Engine, Shape},
     plan::Grow,
-    report::{Report, as_f64, median},
+    report::{Report, as_f64, listed, median, thread_us},
     scratch,
 };
 use serde::Serialize;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Users of the shops that differ in their orders.
 const USERS: u64 = 10_000;
@@ -46,6 +49,7 @@ struct Sized {
 struct Compared {
     size: u64,
     cpu_us_per_order: f64,
+    thread_us_per_order: BTreeMap<String, f64>,
     orders_per_second: f64,
     /// Processor time an order, round by round: of this shop for each of the first one's.
     ratios: Vec<f64>,
@@ -106,6 +110,9 @@ fn compared(shops: &[&Sized]) -> Vec<Compared> {
         Compared {
             size: shop.size,
             cpu_us_per_order: median(shop.costs.iter().map(Cost::cpu_us_per_order)),
+            thread_us_per_order: thread_us(
+                shop.costs.iter().map(|cost| (&cost.spent, cost.orders)),
+            ),
             orders_per_second: median(shop.costs.iter().map(Cost::per_second)).round(),
             ratio: median(ratios.iter().copied()),
             ratios,
@@ -115,12 +122,14 @@ fn compared(shops: &[&Sized]) -> Vec<Compared> {
 }
 
 fn tell(what: What, compared: &[Compared], report: &mut Report) {
-    for Compared { size, cpu_us_per_order, orders_per_second, ratio, .. } in compared {
+    for compared in compared {
+        let Compared { size, cpu_us_per_order, orders_per_second, ratio, .. } = compared;
         report.say(format!(
             "grow: {size} {}: {cpu_us_per_order:.1} us of the shop's processor time an order, \
              {ratio:.2} x the first; {orders_per_second:.0} orders/s",
             what.name()
         ));
+        report.say(format!("  of which {}", listed(&compared.thread_us_per_order)));
     }
     report.put(what.name(), json!(compared));
 }
@@ -149,7 +158,7 @@ mod tests {
         let cost = |orders, shop| Cost {
             orders,
             seconds: 2.0,
-            spent: Spent { shop, load: 9.0, others: 9.0 },
+            spent: Spent { shop, load: 9.0, others: 9.0, ..Spent::default() },
         };
         let (first, other) = (cost(1_000, 0.02), cost(2_000, 0.05));
         assert_eq!((first.cpu_us_per_order(), other.beside(&first)), (20.0, 1.25));
@@ -161,6 +170,7 @@ mod tests {
         let compared = Compared {
             size: 1_000_000,
             cpu_us_per_order: 31.04,
+            thread_us_per_order: BTreeMap::from([("jupan-log".to_owned(), 2.0)]),
             orders_per_second: 30_000.0,
             ratios: vec![1.1, 1.2, 1.3],
             ratio: 1.2,
@@ -169,7 +179,7 @@ mod tests {
         tell(What::Users, &[compared], &mut report);
         let expected = "grow: 1000000 users: 31.0 us of the shop's processor time an order, 1.20 x the \
                         first; 30000 orders/s";
-        assert_eq!(report.text, [expected]);
+        assert_eq!(report.text, [expected, "  of which jupan-log 2.0"]);
         assert_eq!(report.json["users"][0]["ratios"], json!([1.1, 1.2, 1.3]));
     }
 }

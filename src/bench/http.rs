@@ -138,7 +138,7 @@ impl Served {
         let before = meter.read();
         let mut round = Round { seconds: length.as_secs_f64(), ..Round::default() };
         let placed = self.load.run_and(length, || {
-            round.spent = meter.since(before);
+            round.spent = meter.since(&before);
             round.log_bytes = scratch::log_bytes(&self.data).unwrap_or(0);
         });
         let Seen { ok, errors, latencies } = self.runtime.block_on(placed)?;

@@ -3,7 +3,7 @@
 use super::cpu::Spent;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A share of the processor time that makes figures doubtful when others have it.
 const OTHERS_PERCENT_MAX: f64 = 10.0;
@@ -82,7 +82,7 @@ impl Round {
 
     /// The round in a line.
     pub(crate) fn brief(&self) -> String {
-        let Spent { shop, load, others } = self.spent;
+        let Spent { shop, load, others, .. } = self.spent;
         let slowest_ms = self.percentile_ms(100);
         let mut text = format!(
             "{:.0} orders/s; slowest {slowest_ms:.0} ms; processor seconds: shop {shop:.1}, load \
@@ -110,6 +110,8 @@ pub(crate) struct Figures {
     orders_per_cpu_second: f64,
     /// Of a round.
     cpu_seconds: Spent,
+    /// Microseconds of the shop's threads, by their kind.
+    thread_us_per_order: BTreeMap<String, f64>,
     log_bytes_per_order: f64,
     raw_orders_per_second: f64,
     share_of_limit: f64,
@@ -134,7 +136,9 @@ impl Figures {
                 shop: of(&|round| round.spent.shop),
                 load: of(&|round| round.spent.load),
                 others: of(&|round| round.spent.others),
+                threads: BTreeMap::new(),
             },
+            thread_us_per_order: thread_us(rounds.iter().map(|round| (&round.spent, round.orders))),
             log_bytes_per_order: of(&Round::bytes_per_order).round(),
             raw_orders_per_second: of(&Round::raw_per_second).round(),
             share_of_limit: of(&|round| round.per_second() / round.raw_per_second().max(1.0)),
@@ -146,7 +150,7 @@ impl Figures {
     pub(crate) fn lines(&self, name: &str) -> Vec<String> {
         let Self { orders_per_second, rounds, p50_ms, p99_ms, orders_per_cpu_second, .. } = self;
         let Self { log_bytes_per_order, raw_orders_per_second, share_of_limit, .. } = self;
-        let Spent { shop, load, others } = self.cpu_seconds;
+        let Spent { shop, load, others, .. } = self.cpu_seconds;
         let of_all = |part: f64| 100.0 * part / (shop + load + others).max(0.01);
         let mut lines = vec![
             format!("{name}: {orders_per_second:.0} orders/s (median of {} rounds)", rounds.len()),
@@ -164,6 +168,7 @@ impl Figures {
                 share_of_limit * 100.0
             ),
         ];
+        lines.push(format!("  us an order: {}", listed(&self.thread_us_per_order)));
         if of_all(others) > OTHERS_PERCENT_MAX {
             lines.push(
                 "  others used much of the processor: repeat it on a quiet machine".to_owned(),
@@ -173,6 +178,31 @@ impl Figures {
         lines.extend(errors);
         lines
     }
+}
+
+/// Microseconds of each kind of thread an order: medians over what was spent for how many.
+pub(crate) fn thread_us<'s>(
+    spent: impl Iterator<Item = (&'s Spent, u64)>,
+) -> BTreeMap<String, f64> {
+    let spent: Vec<_> = spent.collect();
+    let names: BTreeSet<&String> =
+        spent.iter().flat_map(|(spent, _)| spent.threads.keys()).collect();
+    let of = |name: &String| {
+        let each = spent.iter().map(|(spent, orders)| {
+            spent.threads.get(name).copied().unwrap_or_default() * 1e6 / as_f64((*orders).max(1))
+        });
+        (median(each) * 10.0).round() / 10.0
+    };
+    let all = names.into_iter().map(|name| (name.clone(), of(name)));
+    all.filter(|(_, us)| *us > 0.0).collect()
+}
+
+/// `lane-users 12.0, jupan-log 3.1`, the largest first.
+pub(crate) fn listed(thread_us: &BTreeMap<String, f64>) -> String {
+    let mut all: Vec<_> = thread_us.iter().collect();
+    all.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    let all = all.iter().map(|(name, us)| format!("{name} {us:.1}"));
+    all.collect::<Vec<_>>().join(", ")
 }
 
 /// The value that half of them do not exceed; 0 of none.
@@ -202,7 +232,15 @@ mod tests {
         Round {
             orders,
             seconds: 2.0,
-            spent: Spent { shop, load: 1.0, others: 0.0 },
+            spent: Spent {
+                shop,
+                load: 1.0,
+                others: 0.0,
+                threads: BTreeMap::from([
+                    ("lane-users".to_owned(), shop),
+                    ("idle".to_owned(), 0.0),
+                ]),
+            },
             latencies_us: (1..=1000).collect(),
             log_bytes,
             raw_bytes_per_second: 1e6,
@@ -228,7 +266,8 @@ mod tests {
             assert_eq!(json[name].as_f64(), Some(expected), "{name}: {json}");
         }
         assert_eq!(json["rounds"], json!([500.0, 2000.0, 1000.0]));
-        assert_eq!(json["cpuSeconds"], json!({"shop": 3.0, "load": 1.0, "others": 0.0}));
+        assert_eq!(json["cpuSeconds"]["shop"], 3.0);
+        assert_eq!(json["threadUsPerOrder"], json!({"lane-users": 1000.0}));
         assert_eq!(json["errors"]["503"], 6);
         let text = figures.lines("engine").join("\n");
         for part in ["engine: 1000 orders/s (median of 3 rounds)", "10 % of this limit", "6 x 503"]
