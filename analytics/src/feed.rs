@@ -40,17 +40,17 @@ pub enum Failure {
     Panicked,
 }
 
-/// Reads, counts, saves and publishes, when it is told to: by [`crate::Analyzer`] on a thread of its
+/// Loads, reads, counts, saves and publishes, when it is told to: by [`crate::Analyzer`] on a thread of its
 /// own, or turn by turn.
 pub struct Feed {
     pub(crate) shared: Arc<Shared>,
-    keeper: Option<Keeper>,
+    pub(crate) keeper: Option<Keeper>,
     codec: Codec,
     publisher: Publisher,
     published_limit: u32,
     publish_interval: Duration,
     save_interval: Duration,
-    saved_positions: Vec<u64>,
+    pub(crate) saved_positions: Vec<u64>,
     /// When something was last published and saved; `None` makes the first time due at once.
     published_at: Option<Instant>,
     saved_at: Option<Instant>,
@@ -78,8 +78,10 @@ impl Feed {
         View::of(&self.shared)
     }
 
-    /// Reads until it is told to stop; then publishes and saves once more.
+    /// Loads, and reads until it is told to stop; then publishes and saves once more.
     pub(crate) fn run(mut self) -> Result<(), Failure> {
+        self.load()?;
+        self.saved_at = Some(Instant::now());
         while !self.shared.stop.load(Ordering::Acquire) {
             let has_read = self.turn()?;
             if is_due(self.published_at, self.publish_interval) {

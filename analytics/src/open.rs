@@ -1,23 +1,21 @@
-//! The beginning: what was saved, or nothing.
+//! The beginning: what was saved, or nothing. What was saved is loaded by whoever counts, an
+//! [`crate::Analyzer`] on its own thread: days full of sales take their time, and nothing but
+//! questions about them has to wait for that.
 
 use crate::{
-    FileError, Files, History, LIMIT_MAX, Options,
-    feed::Feed,
+    FileError, Files, LIMIT_MAX, Options,
+    feed::{Failure, Feed},
     files::Directory,
     limits::{SALES_DAYS_MAX, SALES_DAYS_MIN},
     state::{Keeper, Saved},
     view::{Counted, Shared, chain},
 };
-use jupan_log::{Log, ReadError};
+use jupan_log::Log;
 use jupan_schemas::{
     TopicId,
     planted::{Bug, is_planted},
 };
-use parking_lot::Mutex;
-use std::{
-    io,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{io, sync::Arc};
 
 /// An analyzer cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -37,24 +35,24 @@ pub enum StartError {
     /// The state's directory cannot be used.
     #[error("the state's directory cannot be used")]
     State(#[source] FileError),
-    /// The log has no sales.
-    #[error("the log's sales cannot be looked at")]
-    Log(#[source] ReadError),
+    /// What was saved cannot be loaded.
+    #[error("what was saved cannot be loaded")]
+    Load(#[source] Failure),
     /// The thread cannot be started.
     #[error("the analyzer's thread cannot be started")]
     Thread(#[source] io::Error),
 }
 
 impl Feed {
-    /// Loads what was saved in `options.data`, to read on from there.
+    /// Ready to load what was saved in `options.data`.
     ///
     /// # Errors
     /// [`StartError`]
-    pub(crate) fn open_directory(log: Arc<dyn Log>, options: Options) -> Result<Self, StartError> {
+    pub(crate) fn in_directory(log: Arc<dyn Log>, options: Options) -> Result<Self, StartError> {
         check(&options)?;
         let directory = options.data.as_deref().map(Directory::open).transpose();
         let directory = directory.map_err(StartError::State)?;
-        Self::open(log, options, directory.map(|directory| Box::new(directory) as _))
+        Ok(Self::unloaded(log, options, directory.map(|directory| Box::new(directory) as _)))
     }
 
     /// Loads what was saved in these files, whatever `options.data` says, to read on from there;
@@ -68,20 +66,42 @@ impl Feed {
         files: Option<Box<dyn Files>>,
     ) -> Result<Self, StartError> {
         check(&options)?;
-        let (keeper, counted) = match files {
-            Some(files) => {
-                let (keeper, counted) = load(&*log, &options, files)?;
-                (Some(keeper), counted)
-            }
-            None => (None, nothing(&*log, &options)),
-        };
-        let shared = Arc::new(Shared {
-            log,
-            counted: Mutex::new(counted),
-            stop: AtomicBool::new(false),
-            summing: Mutex::new(()),
-        });
-        Ok(Self::new(shared, keeper, options))
+        let mut feed = Self::unloaded(log, options, files);
+        feed.load().map_err(StartError::Load)?;
+        Ok(feed)
+    }
+
+    fn unloaded(log: Arc<dyn Log>, options: Options, files: Option<Box<dyn Files>>) -> Self {
+        let counted = Counted::nothing(options.clock, options.sales_days, log.partitions());
+        let shared = Arc::new(Shared::new(log, counted));
+        Self::new(shared, files.map(Keeper::new), options)
+    }
+
+    /// Goes on from what was saved, once, before the first turn. Questions wait until it is over,
+    /// however it ends.
+    pub(crate) fn load(&mut self) -> Result<(), Failure> {
+        let shared = Arc::clone(&self.shared);
+        let _loaded = Loaded(&shared);
+        let Some(keeper) = &mut self.keeper else { return Ok(()) };
+        let Some(saved) = saved(&shared, keeper)? else { return Ok(()) };
+        keeper.remove_old().map_err(Failure::Save)?;
+        let Saved { history, mut positions, unreadable } = saved;
+        tracing::info!(?positions, "counting on from what was saved");
+        if is_planted(Bug::PositionsForgotten) {
+            positions.fill(0);
+        }
+        self.saved_positions.clone_from(&positions);
+        *shared.counted.lock() = Counted { history, positions, unreadable };
+        Ok(())
+    }
+}
+
+/// Lets questions go on.
+struct Loaded<'a>(&'a Shared);
+
+impl Drop for Loaded<'_> {
+    fn drop(&mut self) {
+        self.0.is_loaded.get_or_init(|| ());
     }
 }
 
@@ -96,50 +116,31 @@ fn check(options: &Options) -> Result<(), StartError> {
     Ok(())
 }
 
-fn nothing(log: &dyn Log, options: &Options) -> Counted {
-    let history = History::new(options.clock, options.sales_days);
-    Counted::empty(&history, log.partitions())
-}
-
 /// What was saved, if it can be used and the log agrees with it.
-fn load(
-    log: &dyn Log,
-    options: &Options,
-    files: Box<dyn Files>,
-) -> Result<(Keeper, Counted), StartError> {
-    let mut keeper = Keeper::new(files);
-    let partitions = usize::from(log.partitions());
-    let loaded = match keeper.load(options.clock, options.sales_days, partitions) {
-        Ok(Some(saved)) if !is_behind(log, &saved.positions)? => Some(saved),
-        Ok(Some(_)) => {
+fn saved(shared: &Shared, keeper: &mut Keeper) -> Result<Option<Saved>, Failure> {
+    let (clock, sales_days) = {
+        let counted = shared.counted.lock();
+        (counted.history.clock(), counted.history.sales_days())
+    };
+    match keeper.load(clock, sales_days, usize::from(shared.log.partitions())) {
+        Ok(Some(saved)) if is_behind(&*shared.log, &saved.positions)? => {
             tracing::warn!("the log ends before what was counted; counting again from its start");
             keeper.forget();
-            None
+            Ok(None)
         }
-        Ok(None) => None,
+        Ok(saved) => Ok(saved),
         Err(cause) => {
             let cause = chain(&cause);
             tracing::warn!(cause, "the saved state cannot be used; counting again from the log");
-            None
+            Ok(None)
         }
-    };
-    let counted = match loaded {
-        Some(Saved { history, positions, unreadable }) => {
-            tracing::info!(?positions, "counting on from what was saved");
-            keeper.remove_old().map_err(StartError::State)?;
-            let kept = u64::from(!is_planted(Bug::PositionsForgotten));
-            let positions = positions.into_iter().map(|position| position * kept).collect();
-            Counted { history, positions, unreadable }
-        }
-        None => nothing(log, options),
-    };
-    Ok((keeper, counted))
+    }
 }
 
 /// Whether the log is not the one that was counted: it ends before the positions.
-fn is_behind(log: &dyn Log, positions: &[u64]) -> Result<bool, StartError> {
+fn is_behind(log: &dyn Log, positions: &[u64]) -> Result<bool, Failure> {
     for (partition, position) in (0..).zip(positions) {
-        let bounds = log.bounds(TopicId::Sales, partition).map_err(StartError::Log)?;
+        let bounds = log.bounds(TopicId::Sales, partition).map_err(Failure::Read)?;
         if bounds.end < *position {
             return Ok(true);
         }

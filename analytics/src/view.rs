@@ -1,7 +1,7 @@
 //! The running analyzer, and what others see of it.
 
 use crate::{
-    History, Options, StartError, TopAnswer, TopError, TopQuery,
+    Clock, History, Options, StartError, TopAnswer, TopError, TopQuery,
     feed::{Failure, Feed},
     history::Asked,
     limits,
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -27,13 +27,18 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
-    /// Nothing counted, set up like another history.
-    pub(crate) fn empty(like: &History, partitions: u16) -> Self {
+    /// Nothing counted.
+    pub(crate) fn nothing(clock: Clock, sales_days: u32, partitions: u16) -> Self {
         Self {
-            history: History::new(like.clock(), like.sales_days()),
+            history: History::new(clock, sales_days),
             positions: vec![0; usize::from(partitions)],
             unreadable: 0,
         }
+    }
+
+    /// Nothing counted, set up like another history.
+    pub(crate) fn empty(like: &History, partitions: u16) -> Self {
+        Self::nothing(like.clock(), like.sales_days(), partitions)
     }
 }
 
@@ -41,10 +46,24 @@ impl Counted {
 pub(crate) struct Shared {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) counted: Mutex<Counted>,
+    /// Set when what was saved is loaded, or never will be: questions wait for it.
+    pub(crate) is_loaded: OnceLock<()>,
     pub(crate) stop: AtomicBool,
     /// Windows that must be summed are summed one at a time, so that a crowd of them leaves the
     /// machine to the lanes.
     pub(crate) summing: Mutex<()>,
+}
+
+impl Shared {
+    pub(crate) fn new(log: Arc<dyn Log>, counted: Counted) -> Self {
+        Self {
+            log,
+            counted: Mutex::new(counted),
+            is_loaded: OnceLock::new(),
+            stop: AtomicBool::new(false),
+            summing: Mutex::new(()),
+        }
+    }
 }
 
 /// Counts the sales of a log on a thread of its own, until it is stopped or dropped.
@@ -55,12 +74,13 @@ pub struct Analyzer {
 }
 
 impl Analyzer {
-    /// Loads what was saved and starts to read from there. Reads files: not for a tokio worker.
+    /// Starts to load what was saved, and then to read from there; questions wait until it is
+    /// loaded. Makes and locks a directory: not for a tokio worker.
     ///
     /// # Errors
     /// [`StartError`]
     pub fn start(log: Arc<dyn Log>, options: Options) -> Result<Self, StartError> {
-        let feed = Feed::open_directory(log, options)?;
+        let feed = Feed::in_directory(log, options)?;
         let (shared, failure) = (Arc::clone(&feed.shared), Arc::default());
         let thread = spawn(feed, Arc::clone(&failure)).map_err(StartError::Thread)?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)), failure })
@@ -142,12 +162,13 @@ impl View {
         Self { shared: Arc::clone(shared) }
     }
 
-    /// The best sellers of a window. Blocks: call it from a blocking thread unless
-    /// [`View::is_quick`].
+    /// The best sellers of a window. Blocks, also until what was saved is loaded: call it from a
+    /// blocking thread.
     ///
     /// # Errors
     /// [`TopError`]
     pub fn top(&self, query: &TopQuery) -> Result<TopAnswer, TopError> {
+        self.shared.is_loaded.wait();
         let _one_at_a_time = (!Self::is_quick(query)).then(|| self.shared.summing.lock());
         let asked = {
             let mut counted = self.shared.counted.lock();
@@ -170,7 +191,8 @@ impl View {
         query.days == limits::RUNNING_DAYS && query.as_of.is_none()
     }
 
-    /// How far the analyzer has come. Never waits for long.
+    /// How far the analyzer has come: nowhere, until what was saved is loaded. Never waits for
+    /// long.
     pub fn status(&self) -> Status {
         let mut status = {
             let counted = self.shared.counted.lock();

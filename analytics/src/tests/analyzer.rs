@@ -46,6 +46,16 @@ fn caught_up(analyzer: &Analyzer) -> View {
     view
 }
 
+/// Waits until it has stopped by itself; returns why.
+fn failed(analyzer: &Analyzer) -> String {
+    let since = Instant::now();
+    while analyzer.failure().is_none() && since.elapsed() < Duration::from_secs(20) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    analyzer.stop();
+    analyzer.failure().unwrap()
+}
+
 /// Sales of 6 products over 8 days, in 2 partitions.
 fn sales(count: usize) -> Vec<(usize, Sale)> {
     let mut random = 17_u64;
@@ -141,13 +151,7 @@ fn goes_on_at_the_start_of_what_the_log_keeps() {
 #[test]
 fn a_sum_beyond_64_bits_stops_it_with_a_name() {
     let log = log_of(&[(0, sale(4, i64::MAX, 1, BEGIN)), (0, sale(4, 1, 1, BEGIN))]);
-    let analyzer = start(&log, options(None));
-    let since = Instant::now();
-    while analyzer.failure().is_none() && since.elapsed() < Duration::from_secs(20) {
-        thread::sleep(Duration::from_millis(1));
-    }
-    analyzer.stop();
-    let failure = analyzer.failure().unwrap();
+    let failure = failed(&start(&log, options(None)));
     assert!(failure.contains("sales/0") && failure.contains("product 4"), "{failure}");
 }
 
@@ -168,6 +172,33 @@ fn a_restart_neither_loses_nor_doubles() {
         let positions = view.status().positions;
         positions.iter().enumerate().for_each(|(index, position)| log.cut_before(index, *position));
     }
+}
+
+#[test]
+fn a_question_right_after_a_start_waits_for_what_was_saved() {
+    let data = tempfile::tempdir().unwrap();
+    let sales = sales(400);
+    let log = log_of(&sales);
+    let analyzer = start(&log, options(Some(data.path())));
+    caught_up(&analyzer);
+    stop(&analyzer);
+    for _ in 0..20 {
+        let analyzer = start(&log, options(Some(data.path())));
+        assert_eq!(analyzer.view().top(&TOP).unwrap().products, expected(&sales));
+        stop(&analyzer);
+    }
+}
+
+#[test]
+fn a_state_that_cannot_be_looked_at_holds_nobody_up() {
+    let data = tempfile::tempdir().unwrap();
+    let log = log_of(&sales(10));
+    // A folder where the manifest should be cannot be read as a file.
+    fs::create_dir(data.path().join("manifest")).unwrap();
+    let analyzer = start(&log, options(Some(data.path())));
+    assert!(analyzer.view().top(&TOP).is_ok());
+    let failure = failed(&analyzer);
+    assert!(failure.contains("manifest"), "{failure}");
 }
 
 /// A state that the log or the options contradict is counted again.
