@@ -13,7 +13,7 @@ use super::{
     orders::Orders,
     outcomes::Outcomes,
     records::{Offsets, Record, Records},
-    refusals,
+    refusals, state,
     tops::Sales,
 };
 use jupan_schemas::{
@@ -149,7 +149,8 @@ impl Audit {
         let mut desk = Desk { findings: &mut self.findings, place };
         self.journals.end(lane, &step, &self.accounts, &mut desk);
         let last = step.entries.last().map_or(0, |entry| entry.sequence);
-        self.folds.end_step(lane, last);
+        let Self { folds, orders, .. } = self;
+        folds.end_step(lane, last, &|hold| state::fits_hold(orders, hold));
         self.derived.step(place, step);
     }
 
@@ -169,6 +170,7 @@ impl Audit {
         refusals::check(entry, input, &self.accounts, &self.orders, &mut desk);
         self.folds.entry(lane, entry, &mut desk);
         self.derive(lane, entry, input, place);
+        self.orders.orders.settle();
     }
 
     /// Notes what must go with the entry in its frame.
@@ -204,7 +206,7 @@ impl Audit {
             Change::LinesRefunded(refunded) => (refunded.order_id, refunded.status),
             _ => return None,
         };
-        let order = self.orders.orders.get(&id)?;
+        let order = self.orders.orders.find(id)?;
         let is_failed = order.status == OrderStatus::Failed;
         let lines = order.lines.iter().map(|line| OrderEventLine {
             product_id: line.product,

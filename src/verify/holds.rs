@@ -45,7 +45,7 @@ impl Orders {
             ToProducts::Settle(_) => Due::done(RULE, "a Settle", done),
             ToProducts::Return(_) => Due::done(RULE, "a Return", done),
             ToProducts::Release(m) => {
-                let order = self.orders.get(&m.order_id);
+                let order = self.orders.find(m.order_id);
                 // Where nothing is held, there is nothing to release.
                 match order.and_then(|order| order.hold(lane.index)) {
                     Some(Hold::Open) => Due::done(RULE, "a Release", done),
@@ -119,7 +119,7 @@ impl Orders {
         }
         let reserved = Reserved { order_id: id, lines: opened.lines.clone() };
         self.messages.push((opened.user_lane, Message::Reserved(reserved)));
-        let part = self.orders.get_mut(&id).and_then(|order| order.part(lane.index));
+        let part = self.orders.change(id).and_then(|order| order.part(lane.index));
         match part {
             Some(part) if part.hold == Hold::None => part.hold = Hold::Open,
             Some(part) => desk.fault(RULE, about, "the first", format!("{:?} before", part.hold)),
@@ -144,7 +144,7 @@ impl Orders {
             _ => false,
         });
         desk.rule(RULE, about, is_told, "what the message asks for", "another");
-        let Some(order) = self.orders.get_mut(&id) else {
+        let Some(order) = self.orders.change(id) else {
             desk.fault(RULE, about, "a known order", "none");
             return;
         };
@@ -197,7 +197,7 @@ impl Orders {
                 Change::HoldEnded(HoldEnded { order_id, end, sold_at: Some(sold_at) })
                     if *end == HoldEnd::Settled =>
                 {
-                    let Some(order) = self.orders.get(order_id) else { continue };
+                    let Some(order) = self.orders.find(*order_id) else { continue };
                     out.extend(order.lines_of(lane.index).map(|line| {
                         let price = line.price.unwrap_or_default();
                         sale(*order_id, line.product, line.units, price, *sold_at)

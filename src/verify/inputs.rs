@@ -256,6 +256,12 @@ impl Unread {
         });
     }
 
+    /// The orders that messages are about.
+    pub(super) fn orders(&self) -> impl Iterator<Item = OrderId> {
+        let returned = self.returns.keys().map(|(order, _)| *order);
+        self.messages.iter().map(|(order, ..)| *order).chain(returned)
+    }
+
     /// How many units of an order's product wait to be taken back.
     pub(super) fn returns(&self, order: OrderId, product: ProductId) -> Units {
         Units(self.returns.get(&(order, product)).copied().unwrap_or(0))

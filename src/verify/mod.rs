@@ -26,7 +26,9 @@
 //! - There is no row that is compared with another moment than its own.
 
 mod accounts;
+mod archive;
 mod audit;
+mod book;
 mod carts;
 mod catalogue;
 mod command;
@@ -58,6 +60,7 @@ mod rest;
 mod rows;
 mod segments;
 mod settings;
+mod shelf;
 mod state;
 mod tops;
 mod walk;
@@ -71,7 +74,7 @@ pub(crate) use report::Report;
 use audit::Audit;
 use findings::{Desk, Findings, Invariant, Place};
 use horizon::{Closing, Horizon, Patience};
-use jupan_schemas::OrderStatus;
+use jupan_schemas::{OrderStatus, rows::Row};
 use refold::{Hashes, Refolded};
 use report::{Facts, MoneyFacts, Speed, UnitFacts};
 use rows::Rows;
@@ -323,15 +326,10 @@ fn at_rest(audit: &mut Audit, slack_ms: u64) {
 fn first_fold(audit: &mut Audit) -> Hashes {
     let Audit { findings, folds, accounts, orders, outcomes, .. } = audit;
     let model = state::Model { accounts, orders, outcomes };
-    let mut hashes = Vec::new();
-    let (mut count, mut is_whole) = (state::Count::default(), true);
-    folds.for_each(&mut |lane, rows| {
-        is_whole &= rows.is_some();
-        if let Some(rows) = &rows {
-            model.compare(lane, rows, &mut count, findings);
-        }
-        hashes.push((lane, rows.map(|rows| fold::hash(&rows))));
-    });
+    let mut count = state::Count::default();
+    let mut compare = |lane, row: &Row| model.compare(lane, row, &mut count, findings);
+    let hashes = folds.hashes(Some(&mut compare));
+    let is_whole = hashes.iter().all(|(_, hash)| hash.is_some());
     if is_whole {
         let own = state::Count {
             users: orders.users.len(),
@@ -372,7 +370,7 @@ fn facts(directory: &Directory, walk: &Walk, audit: &Audit) -> Facts {
         ..Facts::default()
     };
     let mut units = UnitFacts::default();
-    for order in audit.orders.orders.values() {
+    audit.orders.orders.for_each(&mut |order| {
         *facts.orders.entry(order.status.as_str()).or_default() += 1;
         facts.payable += u64::from(order.payment_due.is_some());
         if order.status == OrderStatus::Failed {
@@ -382,7 +380,7 @@ fn facts(directory: &Directory, walk: &Walk, audit: &Audit) -> Facts {
             units.refunded += i128::from(line.refunded.0);
             units.returned += i128::from(line.returned.0);
         }
-    }
+    });
     for stock in audit.accounts.stocks() {
         units.supplied -= i128::from(stock.supply);
         units.available += i128::from(stock.available);

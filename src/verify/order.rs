@@ -5,6 +5,7 @@ use jupan_schemas::{
     Asker, Code, Fingerprint, HoldEnd, Micros, Money, OrderStatus, Outcome, Payment, PricedLine,
     ProductId, Units, UserId, rows::HistoryLine,
 };
+use serde::{Deserialize, Serialize};
 
 /// So many askers wait for one order at most.
 const ASKERS_MAX: usize = 128;
@@ -12,7 +13,7 @@ const ASKERS_MAX: usize = 128;
 const REPLY_TO_MAX: usize = 8;
 
 /// One line of an order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct OrderLine {
     pub(super) product: ProductId,
     /// The product's lane.
@@ -34,7 +35,7 @@ impl OrderLine {
 }
 
 /// What a product lane answered, as the order knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Promise {
     Awaited,
     Reserved,
@@ -42,7 +43,7 @@ pub(super) enum Promise {
 }
 
 /// The hold of a product lane, as that lane knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Hold {
     None,
     Open,
@@ -50,7 +51,7 @@ pub(super) enum Hold {
 }
 
 /// A product lane's share of an order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Part {
     pub(super) lane: u16,
     pub(super) promise: Promise,
@@ -58,7 +59,7 @@ pub(super) struct Part {
 }
 
 /// One order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Order {
     pub(super) user: UserId,
     pub(super) status: OrderStatus,

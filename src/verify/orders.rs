@@ -4,6 +4,7 @@
 
 use super::{
     accounts::{Flow, Moved},
+    book::Book,
     carts::Carts,
     catalogue,
     due::{self, Due, Turn},
@@ -26,7 +27,7 @@ pub(super) struct Orders {
     pub(super) lanes: u16,
     pub(super) users: HashSet<UserId>,
     pub(super) prices: HashMap<ProductId, Money>,
-    pub(super) orders: HashMap<OrderId, Order>,
+    pub(super) orders: Book,
     pub(super) carts: Carts,
     limits: PerLane<Limits>,
     /// What the entry at hand must have moved.
@@ -41,7 +42,7 @@ impl Orders {
             lanes,
             users: HashSet::new(),
             prices: HashMap::new(),
-            orders: HashMap::new(),
+            orders: Book::default(),
             carts: Carts::default(),
             limits: PerLane::new(lanes, |_| Limits::default()),
             expected: Vec::new(),
@@ -200,7 +201,7 @@ impl Orders {
 
     fn told_to_user(&mut self, lane: u16, told: &ToUsers) {
         let ToUsers::Refused(refused) = told else { return };
-        let part = self.orders.get_mut(&refused.order_id).and_then(|order| order.part(lane));
+        let part = self.orders.change(refused.order_id).and_then(|order| order.part(lane));
         if let Some(part) = part {
             part.promise = Promise::Refused;
         }
@@ -209,11 +210,11 @@ impl Orders {
 
 /// A pending order; another one is a fault.
 pub(super) fn pending<'a>(
-    orders: &'a mut HashMap<OrderId, Order>,
+    orders: &'a mut Book,
     id: OrderId,
     desk: &mut Desk<'_>,
 ) -> Option<&'a mut Order> {
-    let order = orders.get_mut(&id);
+    let order = orders.change(id);
     let status = order.as_ref().map(|order| order.status);
     desk.same(RULE, format_args!("order {id}"), Some(OrderStatus::Pending), status);
     order

@@ -16,6 +16,7 @@ use jupan_schemas::{
     Answer, AskerJoined, Change, Code, Codec, CommandId, CommandResult, Entry, Fingerprint, Micros,
     OrderId, Outcome, OutcomeStored, Verdict,
 };
+use std::borrow::Cow;
 
 const RULE: Invariant = Invariant::Outcomes;
 /// How long a key stands for its first outcome, by the append times of its commands.
@@ -41,7 +42,7 @@ pub(super) struct Outcomes {
 /// What is known of a command id before an entry.
 enum Known<'a> {
     Nothing,
-    Order(OrderId, &'a Order),
+    Order(OrderId, Cow<'a, Order>),
     Stored(&'a Stored),
 }
 
@@ -177,7 +178,7 @@ impl Outcomes {
     ) -> Known<'a> {
         if let Body::User(command) = body
             && let order_id = OrderId::of(command.user_id, &command.key)
-            && let Some(order) = orders.orders.get(&order_id)
+            && let Some(order) = orders.orders.find(order_id)
         {
             return Known::Order(order_id, order);
         }
@@ -260,7 +261,7 @@ fn repeated(
     desk: &mut Desk<'_>,
 ) -> Option<Outcome> {
     let (first, order) = match known {
-        Known::Order(id, order) => (order.outcome, Some((*id, *order))),
+        Known::Order(id, order) => (order.outcome, Some((*id, order))),
         Known::Stored(stored) => (Some(stored.outcome), None),
         Known::Nothing => (None, None),
     };
@@ -283,7 +284,7 @@ fn waiting(entry: &Entry, orders: &Orders) -> Vec<Answer> {
         _ => None,
     });
     let Some((id, outcome)) = told else { return Vec::new() };
-    let order = orders.orders.get(&id).filter(|order| order.outcome.is_none());
+    let order = orders.orders.find(id).filter(|order| order.outcome.is_none());
     let (Some(order), Some(command_id)) = (order, id.command()) else { return Vec::new() };
     order.askers.iter().map(|asker| Answer { command_id, asker: *asker, outcome }).collect()
 }

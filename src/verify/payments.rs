@@ -12,6 +12,7 @@ use jupan_schemas::{
     Account, Code, Lane, LaneReserved, Micros, Money, OrderId, OrderReserved, OrderStatus, Outcome,
     Payment, Reserved, ToUsers, UserId, UserMessage, partition_of,
 };
+use std::borrow::Cow;
 
 const RULE: Invariant = Invariant::Orders;
 
@@ -22,8 +23,8 @@ pub(super) fn about_order(id: OrderId, code: Code) -> Outcome {
 
 impl Orders {
     /// A user's order; another user's is none.
-    pub(super) fn own_order(&self, user: UserId, id: OrderId) -> Option<&Order> {
-        self.orders.get(&id).filter(|order| order.user == user)
+    pub(super) fn own_order(&self, user: UserId, id: OrderId) -> Option<Cow<'_, Order>> {
+        self.orders.find(id).filter(|order| order.user == user)
     }
 
     /// PayOrder. The state decides first, then the time of the command.
@@ -44,7 +45,7 @@ impl Orders {
             (OrderStatus::Pending, _) if is_late => refused(about_order(id, Code::OrderExpired)),
             (OrderStatus::Pending, None) => refused(about_order(id, Code::OrderNotReady)),
             (OrderStatus::Pending, Some(_)) => {
-                let turn = payment(lane, order, order.priced_total(), accounts);
+                let turn = payment(lane, &order, order.priced_total(), accounts);
                 let done = Done::moved(id, [turn]);
                 let outcome = about_order(id, done.outcome.code);
                 Due::done(RULE, "a PayOrder", Done { outcome, ..done })
@@ -83,12 +84,12 @@ impl Orders {
             ToUsers::Refused(m) => (m.order_id, "a Refused"),
             ToUsers::ExpireOrder(m) => (m.order_id, "an ExpireOrder"),
         };
-        let is_here = |order: &&Order| partition_of(order.user.0, self.lanes) == lane.index;
-        let order = self.orders.get(&id).filter(is_here).filter(|order| order.is_pending());
+        let is_here = |order: &Cow<'_, Order>| partition_of(order.user.0, self.lanes) == lane.index;
+        let order = self.orders.find(id).filter(is_here).filter(|order| order.is_pending());
         let Some(order) = order else { return Due::nothing(RULE, name) };
         let turns = match &told.payload {
             ToUsers::Reserved(_) if at > order.deadline => vec![Turn::end(Code::Expired, None)],
-            ToUsers::Reserved(m) => held(lane, order, told.lane, m, accounts),
+            ToUsers::Reserved(m) => held(lane, &order, told.lane, m, accounts),
             ToUsers::Refused(m) => vec![Turn::end(m.code, Some(m.product_id))],
             ToUsers::ExpireOrder(_) if at < order.deadline => return Due::nothing(RULE, name),
             ToUsers::ExpireOrder(_) => vec![Turn::end(Code::Expired, None)],

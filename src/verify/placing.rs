@@ -110,8 +110,8 @@ impl Orders {
             askers: placed.asker.into_iter().collect(),
             outcome: None,
         };
-        let before = self.orders.insert(placed.order_id, order);
-        desk.rule(RULE, about, before.is_none(), "placed once", "placed again");
+        let is_new = self.orders.insert(placed.order_id, order);
+        desk.rule(RULE, about, is_new, "placed once", "placed again");
     }
 
     fn line(&self, line: &Line) -> OrderLine {

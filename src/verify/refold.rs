@@ -174,7 +174,7 @@ impl Pass<'_> {
             locate::complete(directory, self.furthest, rows.places())?;
             store = Some(rows.report(&mut findings));
         }
-        Ok(Refolded { hashes: folds.hashes(), findings, corruption, store })
+        Ok(Refolded { hashes: folds.hashes(None), findings, corruption, store })
     }
 }
 
@@ -230,7 +230,7 @@ impl Folding {
             }
         }
         let last = step.entries.last().map_or(0, |entry| entry.sequence);
-        self.folds.end_step(lane, last);
+        self.folds.end_step(lane, last, &|_| true);
     }
 }
 

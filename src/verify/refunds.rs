@@ -53,8 +53,8 @@ impl Orders {
             return Due::refused(RULE, name, about_order(id, Code::OrderNotPaid));
         }
         let of = |code, product_id| Outcome { product_id, ..about_order(id, code) };
-        let lines = asked(order, &wish.items);
-        let wallet = i128::from(accounts.wallet(user.0)) + worth(order, &lines);
+        let lines = asked(&order, &wish.items);
+        let wallet = i128::from(accounts.wallet(user.0)) + worth(&order, &lines);
         let is_nothing = wish.items.is_empty() && lines.is_empty();
         let done = Done::moved(id, [Turn::Refunded(lines.clone())]);
         let done = Done { outcome: about_order(id, Code::Ok), ..done };
@@ -84,7 +84,7 @@ impl Orders {
     ) {
         let LinesRefunded { order_id: id, lines, status } = refunded;
         let at = entry.input.map_or(Micros(entry.stamp.0), |input| input.at);
-        let Some(order) = self.orders.get_mut(id) else {
+        let Some(order) = self.orders.change(*id) else {
             desk.fault(RULE, format_args!("refunded order {id}"), "known", "unknown");
             return;
         };
@@ -138,7 +138,7 @@ impl Orders {
         });
         desk.rule(RULE, about, is_told, "what the Return says", "others");
         self.expect(Flow::Return, &returned.lines);
-        let Some(order) = self.orders.get_mut(&id) else {
+        let Some(order) = self.orders.change(id) else {
             desk.fault(RULE, about, "a known order", "none");
             return;
         };

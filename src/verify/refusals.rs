@@ -21,7 +21,7 @@ pub(super) fn check(
 ) {
     for change in &entry.changes {
         let Change::OrderEnded(ended) = change else { continue };
-        let Some(order) = orders.orders.get(&ended.order_id) else { continue };
+        let Some(order) = orders.orders.find(ended.order_id) else { continue };
         if ended.code == Code::InsufficientBalance {
             let wallet = accounts.wallet(order.user.0);
             let about = format_args!("wallet that refused order {}", ended.order_id);

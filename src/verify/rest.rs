@@ -21,10 +21,12 @@ pub(super) fn check(
     slack_us: i64,
     findings: &mut Findings,
 ) {
-    let mut ids: Vec<OrderId> = orders.orders.keys().copied().collect();
+    // An order that is put away is as it should be, unless a message is about it.
+    let mut ids: Vec<OrderId> = orders.orders.open_ids().chain(unread.orders()).collect();
     ids.sort_unstable();
+    ids.dedup();
     for id in ids {
-        let Some(order) = orders.orders.get(&id) else { continue };
+        let Some(order) = orders.orders.find(id) else { continue };
         let index = partition_of(order.user.0, orders.lanes);
         let lane = Lane { role: Role::Users, index };
         let place = Place { lane: Some(lane), ..Place::default() };
@@ -33,13 +35,13 @@ pub(super) fn check(
             OrderStatus::Pending => {
                 let since = order.deadline.max(journals.opened_at(lane));
                 let is_overdue = journals.newest().since(since) > slack_us;
-                pending(id, order, unread, is_overdue, &mut desk);
+                pending(id, &order, unread, is_overdue, &mut desk);
             }
             OrderStatus::Success | OrderStatus::Refunded => {
-                ended(id, order, (Kind::Settle, HoldEnd::Settled), unread, &mut desk);
-                given_back(id, order, unread, &mut desk);
+                ended(id, &order, (Kind::Settle, HoldEnd::Settled), unread, &mut desk);
+                given_back(id, &order, unread, &mut desk);
             }
-            _ => ended(id, order, (Kind::Release, HoldEnd::Released), unread, &mut desk),
+            _ => ended(id, &order, (Kind::Release, HoldEnd::Released), unread, &mut desk),
         }
     }
 }

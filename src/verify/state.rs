@@ -10,7 +10,7 @@ use super::{
 };
 use jupan_schemas::{
     Code, Lane,
-    rows::{HoldRow, Key, OrderLine, OrderRow, ProductRow, Row},
+    rows::{HoldRow, OrderLine, OrderRow, ProductRow, Row},
 };
 
 const RULE: Invariant = Invariant::Journal;
@@ -31,44 +31,42 @@ pub(super) struct Count {
 }
 
 impl Model<'_> {
-    /// Compares the rows of one lane, and counts them.
+    /// Compares a row of a lane, and counts it.
     pub(super) fn compare(
         &self,
         lane: Lane,
-        rows: &[(Key, Row)],
+        row: &Row,
         count: &mut Count,
         findings: &mut Findings,
     ) {
         let place = Place { lane: Some(lane), ..Place::default() };
         let mut desk = Desk { findings, place };
-        for (_, row) in rows {
-            match row {
-                Row::User(user) => {
-                    count.users += 1;
-                    let own = self.accounts.wallet(user.user_id.0);
-                    let about = format_args!("folded balance of user {}", user.user_id);
-                    desk.same(RULE, about, own, user.balance.0);
-                    let own = self.orders.carts.of(user.user_id);
-                    let about = format_args!("folded cart of user {}", user.user_id);
-                    desk.same(RULE, about, own, user.cart.as_slice());
-                }
-                Row::Product(product) => {
-                    count.products += 1;
-                    self.product(product, &mut desk);
-                }
-                Row::Order(order) => {
-                    count.orders += 1;
-                    self.order(order, &mut desk);
-                }
-                Row::Hold(hold) => self.hold(hold, &mut desk),
-                Row::Outcome(row) => {
-                    let own = self.outcomes.stored.get(&row.command_id);
-                    let own = own.map(|stored| stored.outcome);
-                    let about = format_args!("folded outcome of command {}", row.command_id);
-                    desk.same(RULE, about, own, Some(row.outcome));
-                }
-                Row::Statement(_) => {}
+        match row {
+            Row::User(user) => {
+                count.users += 1;
+                let own = self.accounts.wallet(user.user_id.0);
+                let about = format_args!("folded balance of user {}", user.user_id);
+                desk.same(RULE, about, own, user.balance.0);
+                let own = self.orders.carts.of(user.user_id);
+                let about = format_args!("folded cart of user {}", user.user_id);
+                desk.same(RULE, about, own, user.cart.as_slice());
             }
+            Row::Product(product) => {
+                count.products += 1;
+                self.product(product, &mut desk);
+            }
+            Row::Order(order) => {
+                count.orders += 1;
+                self.order(order, &mut desk);
+            }
+            Row::Hold(hold) => self.hold(hold, &mut desk),
+            Row::Outcome(row) => {
+                let own = self.outcomes.stored.get(&row.command_id);
+                let own = own.map(|stored| stored.outcome);
+                let about = format_args!("folded outcome of command {}", row.command_id);
+                desk.same(RULE, about, own, Some(row.outcome));
+            }
+            Row::Statement(_) => {}
         }
     }
 
@@ -85,7 +83,7 @@ impl Model<'_> {
 
     fn order(&self, row: &OrderRow, desk: &mut Desk<'_>) {
         let about = format_args!("folded order {}", row.order_id);
-        let Some(own) = self.orders.orders.get(&row.order_id) else {
+        let Some(own) = self.orders.orders.find(row.order_id) else {
             desk.fault(RULE, about, "an order that was placed", "none was");
             return;
         };
@@ -111,11 +109,18 @@ impl Model<'_> {
     }
 
     fn hold(&self, row: &HoldRow, desk: &mut Desk<'_>) {
-        let part = self.orders.orders.get(&row.order_id).and_then(|order| {
-            order.parts.iter().find(|part| part.lane == row.lane).map(|part| part.hold)
-        });
-        let found = row.end.map_or(Hold::Open, Hold::Ended);
-        let about = format_args!("folded hold of order {}", row.order_id);
-        desk.same(RULE, about, part, Some(found));
+        let (own, found) = both_holds(self.orders, row);
+        desk.same(RULE, format_args!("folded hold of order {}", row.order_id), own, Some(found));
     }
+}
+
+/// Whether a hold's row says what the model knows of it.
+pub(super) fn fits_hold(orders: &Orders, row: &HoldRow) -> bool {
+    let (own, found) = both_holds(orders, row);
+    own == Some(found)
+}
+
+fn both_holds(orders: &Orders, row: &HoldRow) -> (Option<Hold>, Hold) {
+    let own = orders.orders.find(row.order_id).and_then(|order| order.hold(row.lane));
+    (own, row.end.map_or(Hold::Open, Hold::Ended))
 }

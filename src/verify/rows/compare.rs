@@ -4,7 +4,8 @@ use super::{
     super::{
         Failure,
         findings::{Invariant, Place, RowName},
-        fold::{Folds, Packed, pack, unpack},
+        fold::Folds,
+        shelf::{Kept, pack, unpack},
     },
     Comparison,
     aside::{self, Waiting},
@@ -13,7 +14,7 @@ use super::{
 };
 use jupan_schemas::{
     Lane, Micros, OrderId, Role, UserId, partition_of,
-    rows::{Key, Row, StatementRow},
+    rows::{AsOf, Key, Row, StatementRow},
 };
 use jupan_store::embedded::Stored;
 
@@ -103,9 +104,8 @@ impl Comparison {
     fn see(&mut self, lane: Lane, name: RowName, folds: &mut Folds) {
         match name {
             RowName::Key(key) => {
-                let kept = folds.packed(lane).and_then(|rows| rows.get_mut(&key));
-                if let Some(kept) = kept {
-                    kept.marks |= Packed::SEEN;
+                if let Some(rows) = folds.shelf(lane) {
+                    rows.mark(key, Kept::SEEN);
                 }
             }
             RowName::Statement(_, sequence) => self.statements.see(lane, sequence),
@@ -116,19 +116,20 @@ impl Comparison {
     /// A row that is loaded by its key, and is no newer than the fold.
     fn kept(&mut self, at: At, key: Key, row: &Row, folds: &mut Folds) {
         // Nothing is known about a lane whose fold broke.
-        let Some(rows) = folds.packed(at.lane) else { return };
-        let Some(kept) = rows.get_mut(&key) else {
+        let Some(rows) = folds.shelf(at.lane) else { return };
+        rows.mark(key, Kept::SEEN);
+        let Some(kept) = rows.get(key) else {
             let found = format!("one as of entry {}", at.sequence);
             self.faults.at(Invariant::Rows, at, "row", "none: no entry makes it", found);
             return;
         };
-        kept.marks |= Packed::SEEN;
-        if kept.bytes() == pack(row) {
+        if kept.bytes == pack(row) {
             self.is_right(at);
         } else if let Some(expected) = kept.row() {
-            let is_behind = at.sequence < kept.sequence;
-            let stamp = expected.as_of().stamp.0;
-            let at = if is_behind { At { sequence: kept.sequence, stamp, ..at } } else { at };
+            let own = expected.as_of();
+            let is_behind = at.sequence < own.sequence;
+            let own = At { sequence: own.sequence, stamp: own.stamp.0, ..at };
+            let at = if is_behind { own } else { at };
             self.differs(at, &expected, row);
         }
     }
@@ -191,13 +192,13 @@ impl Comparison {
     /// A place in a user's list.
     fn listed(&mut self, user: UserId, placed: u64, order: OrderId, folds: &mut Folds) {
         let lane = Lane { role: Role::Users, index: partition_of(user.0, self.lanes) };
-        let Some(rows) = folds.packed(lane) else { return };
-        let Some(kept) = rows.get_mut(&Key::Order(order)) else {
+        let Some(rows) = folds.shelf(lane) else { return };
+        let Some(kept) = rows.get(Key::Order(order)) else {
             self.aside.listed.push((user, placed, order));
             return;
         };
         if is_listed_right(kept, user, placed) {
-            kept.marks |= Packed::LISTED;
+            rows.mark(Key::Order(order), Kept::LISTED);
             return;
         }
         self.listed_wrong(user, placed, order);
@@ -218,23 +219,22 @@ impl Comparison {
     /// A pending order, as the lane's timers will find it.
     fn open(&mut self, lane: u16, order: OrderId, deadline: Micros, folds: &mut Folds) {
         let home = Lane { role: Role::Users, index: lane };
-        let Some(rows) = folds.packed(home) else {
+        let Some(rows) = folds.shelf(home) else {
             if self.states.get(home).is_none() {
                 self.open_wrong(home, order, "one of the lanes");
             }
             return;
         };
-        let Some(kept) = rows.get_mut(&Key::Order(order)) else {
+        let Some(kept) = rows.get(Key::Order(order)) else {
             self.aside.opened.push((lane, order, deadline));
             return;
         };
-        if kept.has(Packed::PENDING) && deadline_of(kept) == Some(deadline) {
-            kept.marks |= Packed::OPEN;
-            return;
+        let is_right = kept.is_pending() && deadline_of(kept) == Some(deadline);
+        // Where it is said to be wrong, that it is not there as well would be the same again.
+        rows.mark(Key::Order(order), Kept::OPEN);
+        if !is_right {
+            self.open_wrong(home, order, "a pending order with this deadline");
         }
-        // It is said to be wrong: that it is not there as well would be the same again.
-        kept.marks |= Packed::OPEN;
-        self.open_wrong(home, order, "a pending order with this deadline");
     }
 
     fn open_wrong(&mut self, lane: Lane, order: OrderId, expected: &str) {
@@ -249,19 +249,19 @@ impl Comparison {
 
     /// What the fold has, and the store has not.
     fn look_for_gaps(&mut self, lane: Lane, folds: &mut Folds) {
-        let Some(rows) = folds.packed(lane) else { return };
+        let Some(rows) = folds.shelf(lane) else { return };
         for (key, kept) in rows.iter() {
             let is_order = matches!(key, Key::Order(_));
-            let is_unlisted = is_order && !kept.has(Packed::LISTED) && kept.has(Packed::SEEN);
-            let is_missing = !kept.has(Packed::SEEN);
-            if let (Key::Order(order), true) = (key, kept.has(Packed::PENDING))
-                && !kept.has(Packed::OPEN)
+            let is_unlisted = is_order && !kept.has(Kept::LISTED) && kept.has(Kept::SEEN);
+            let is_missing = !kept.has(Kept::SEEN);
+            if let (Key::Order(order), true) = (key, kept.is_pending())
+                && !kept.has(Kept::OPEN)
             {
-                self.aside.must_close.push((lane, *order));
+                self.aside.must_close.push((lane, order));
             }
             match key {
-                Key::Hold(..) if is_missing => self.aside.must_end.push((lane, *key)),
-                _ if is_missing => self.faults.missing(at(lane, RowName::Key(*key), kept)),
+                Key::Hold(..) if is_missing => self.aside.must_end.push((lane, key)),
+                _ if is_missing => self.faults.missing(at(lane, RowName::Key(key), kept)),
                 Key::Order(_) if is_unlisted => {
                     if let Some(Row::Order(order)) = kept.row() {
                         let name = RowName::Listed(order.user_id, order.placed);
@@ -280,7 +280,7 @@ impl Comparison {
     /// Rows whose entry did not come.
     pub(super) fn judge_left_over(&mut self, folds: &mut Folds) {
         for (lane, sequence, waiting) in self.aside.left_over() {
-            if folds.packed(lane).is_none() {
+            if folds.shelf(lane).is_none() {
                 continue;
             }
             let last = self.states.get(lane).map_or(0, |state| state.last);
@@ -295,27 +295,27 @@ impl Comparison {
     /// What was not there, and must have ended meanwhile; what was there, and must have begun.
     pub(super) fn judge_missing(&mut self, folds: &mut Folds) {
         for (lane, key) in std::mem::take(&mut self.aside.must_end) {
-            let kept = folds.packed(lane).and_then(|rows| rows.get(&key));
+            let kept = folds.shelf(lane).and_then(|rows| rows.get(key));
             if let Some(kept) = kept {
                 self.faults.missing(at(lane, RowName::Key(key), kept));
             }
         }
         for (lane, order) in std::mem::take(&mut self.aside.must_close) {
-            let kept = folds.packed(lane).and_then(|rows| rows.get(&Key::Order(order)));
-            if let Some(kept) = kept.filter(|kept| kept.has(Packed::PENDING)) {
+            let kept = folds.shelf(lane).and_then(|rows| rows.get(Key::Order(order)));
+            if let Some(kept) = kept.filter(|kept| kept.is_pending()) {
                 self.faults.missing(at(lane, RowName::Open(lane.index, order), kept));
             }
         }
         for (index, order, deadline) in std::mem::take(&mut self.aside.opened) {
             let lane = Lane { role: Role::Users, index };
-            let kept = folds.packed(lane).and_then(|rows| rows.get(&Key::Order(order)));
+            let kept = folds.shelf(lane).and_then(|rows| rows.get(Key::Order(order)));
             if kept.and_then(deadline_of) != Some(deadline) {
                 self.open_wrong(lane, order, "an order with this deadline");
             }
         }
         for (user, placed, order) in std::mem::take(&mut self.aside.listed) {
             let lane = Lane { role: Role::Users, index: partition_of(user.0, self.lanes) };
-            let kept = folds.packed(lane).and_then(|rows| rows.get(&Key::Order(order)));
+            let kept = folds.shelf(lane).and_then(|rows| rows.get(Key::Order(order)));
             if !kept.is_some_and(|kept| is_listed_right(kept, user, placed)) {
                 self.listed_wrong(user, placed, order);
             }
@@ -324,16 +324,16 @@ impl Comparison {
 }
 
 /// Where a row of the fold belongs.
-fn at(lane: Lane, row: RowName, kept: &Packed) -> At {
-    let stamp = kept.row().map_or(0, |row| row.as_of().stamp.0);
-    At { row, lane, sequence: kept.sequence, stamp }
+fn at(lane: Lane, row: RowName, kept: Kept<'_>) -> At {
+    let AsOf { sequence, stamp } = kept.row().map(|row| row.as_of()).unwrap_or_default();
+    At { row, lane, sequence, stamp: stamp.0 }
 }
 
-fn is_listed_right(kept: &Packed, user: UserId, placed: u64) -> bool {
+fn is_listed_right(kept: Kept<'_>, user: UserId, placed: u64) -> bool {
     matches!(kept.row(), Some(Row::Order(row)) if (row.user_id, row.placed) == (user, placed))
 }
 
-fn deadline_of(kept: &Packed) -> Option<Micros> {
+fn deadline_of(kept: Kept<'_>) -> Option<Micros> {
     match kept.row() {
         Some(Row::Order(row)) => Some(row.deadline),
         _ => None,

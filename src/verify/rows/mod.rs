@@ -176,7 +176,7 @@ impl Comparison {
             return;
         }
         let waiting = self.aside.take(lane, entry.sequence);
-        let is_known = folds.packed(lane).is_some();
+        let is_known = folds.shelf(lane).is_some();
         for waiting in waiting.into_iter().filter(|_| is_known) {
             let expected = match waiting.name {
                 RowName::Key(key) => folds.row(lane, key),

@@ -104,7 +104,7 @@ impl Statements {
 }
 
 fn digest(row: StatementRow) -> [u8; DIGEST_BYTES] {
-    let whole = Hash::of(&super::super::fold::pack(&Row::from(row))).0;
+    let whole = Hash::of(&super::super::shelf::pack(&Row::from(row))).0;
     let mut digest = [0; DIGEST_BYTES];
     digest.copy_from_slice(&whole[..DIGEST_BYTES]);
     digest
