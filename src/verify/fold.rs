@@ -18,8 +18,8 @@ const RULE: Invariant = Invariant::Journal;
 /// The second fold forgets as soon as it has more cells than this in memory.
 const CELLS_KEPT_MAX: usize = 64;
 
-/// The first fold forgets what has ended so many entries ago.
-const ENTRIES_REMEMBERED: u64 = 16_384;
+/// The first fold forgets what has ended so many entries ago; in tests, too, something comes to that.
+const ENTRIES_REMEMBERED: u64 = if cfg!(test) { 20 } else { 16_384 };
 
 /// Whether an ended hold is as it should be: then nothing asks for it any more.
 pub(super) type FitsHold<'a> = &'a dyn Fn(&HoldRow) -> bool;

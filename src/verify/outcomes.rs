@@ -2,6 +2,7 @@
 //! who asks.
 
 use super::{
+    archive::{self, Archive, NAME_BYTES},
     due::Due,
     ends::outcome_of,
     envelope,
@@ -13,9 +14,10 @@ use super::{
 };
 use hashbrown::{HashMap, HashSet};
 use jupan_schemas::{
-    Answer, AskerJoined, Change, Code, Codec, CommandId, CommandResult, Entry, Fingerprint, Micros,
-    OrderId, Outcome, OutcomeStored, Verdict,
+    Answer, AskerJoined, Change, Code, Codec, CommandId, CommandResult, Entry, Fingerprint, Hash,
+    Micros, OrderId, Outcome, OutcomeStored, Verdict, rows::Key,
 };
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 const RULE: Invariant = Invariant::Outcomes;
@@ -23,7 +25,7 @@ const RULE: Invariant = Invariant::Outcomes;
 const KEPT_US: i64 = 15 * Micros::DAY;
 
 /// The first outcome of a command id.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Stored {
     fingerprint: Fingerprint,
     pub(super) outcome: Outcome,
@@ -33,8 +35,9 @@ pub(super) struct Stored {
 /// What everybody was told.
 #[derive(Default)]
 pub(super) struct Outcomes {
-    pub(super) stored: HashMap<CommandId, Stored>,
-    told: HashMap<(CommandId, u64), Outcome>,
+    stored: Archive,
+    /// Digests: who was told, and what.
+    told: HashMap<[u8; 12], [u8; 8]>,
     /// Told about a record that lies in the wrong place; its offset may be another one's elsewhere.
     misplaced: HashSet<(CommandId, u64)>,
 }
@@ -43,7 +46,7 @@ pub(super) struct Outcomes {
 enum Known<'a> {
     Nothing,
     Order(OrderId, Cow<'a, Order>),
-    Stored(&'a Stored),
+    Stored(Stored),
 }
 
 impl Known<'_> {
@@ -96,9 +99,23 @@ impl Outcomes {
         for change in stored {
             let OutcomeStored { command_id, fingerprint, outcome } = *change;
             let at = entry.input.map_or(Micros(entry.stamp.0), |input| input.at);
-            self.stored.insert(command_id, Stored { fingerprint, outcome, at });
+            self.store(command_id, &Stored { fingerprint, outcome, at });
         }
         decides
+    }
+
+    fn store(&mut self, id: CommandId, stored: &Stored) {
+        let name = archive::name_of(Key::Outcome(id)).map(|name| name.to_vec());
+        // Plain data can be written into memory; no outcome would show in the fold's rows.
+        if let Some(Ok(bytes)) = name.map(|name| postcard::to_extend(stored, name)) {
+            self.stored.put(&bytes);
+        }
+    }
+
+    /// The first outcome of a command id.
+    pub(super) fn stored(&self, id: CommandId) -> Option<Stored> {
+        let bytes = self.stored.get(&archive::name_of(Key::Outcome(id))?)?;
+        postcard::from_bytes(bytes.get(NAME_BYTES..)?).ok()
     }
 
     /// A record that no lane can use: whoever asked is told, where the lane could read who did.
@@ -182,17 +199,19 @@ impl Outcomes {
         {
             return Known::Order(order_id, order);
         }
-        match self.stored.get(&id) {
+        match self.stored(id) {
             Some(stored) if at.since(stored.at) <= KEPT_US => Known::Stored(stored),
             _ => Known::Nothing,
         }
     }
 
     fn tell(&mut self, answer: &Answer, desk: &mut Desk<'_>) {
-        let key = (answer.command_id, answer.asker.position);
-        let first = *self.told.entry(key).or_insert(answer.outcome);
-        let about = format_args!("answer to command {} at {}", key.0, key.1);
-        desk.same(RULE, about, first, answer.outcome);
+        let (id, position) = (answer.command_id, answer.asker.position);
+        let own = digest(&answer.outcome);
+        let first = *self.told.entry(digest(&(id, position))).or_insert(own);
+        let about = format_args!("answer to command {id} at {position}");
+        let found = format_args!("{:?}", answer.outcome);
+        desk.rule(RULE, about, first == own, "the same as the first", found);
     }
 
     /// A record of `command-results` repeats an answer of the journal.
@@ -201,15 +220,23 @@ impl Outcomes {
         let CommandResult { code, order_id, balance, product_id, .. } = *result;
         let outcome = Outcome { code, order_id, balance, product_id };
         let about = format_args!("result for command {} at {}", key.0, key.1);
-        match self.told.get(&key) {
-            Some(told) if *told == outcome => {}
+        match self.told.get(&digest(&key)) {
+            Some(told) if *told == digest(&outcome) => {}
             _ if self.misplaced.contains(&key) => {}
             told => {
-                let expected = format!("the journal's answer: {told:?}");
-                desk.fault(RULE, about, expected, format_args!("{outcome:?}"));
+                let answers =
+                    if told.is_some() { "the journal's answer" } else { "none: no answer" };
+                desk.fault(RULE, about, answers, format_args!("{outcome:?}"));
             }
         }
     }
+}
+
+/// Enough of a hash to know plain data again.
+fn digest<const N: usize>(data: &impl Serialize) -> [u8; N] {
+    // Plain data can be written into memory.
+    let whole = Hash::of(&postcard::to_stdvec(data).unwrap_or_default()).0;
+    std::array::from_fn(|place| whole[place])
 }
 
 /// A command as this check sees it.

@@ -61,7 +61,7 @@ impl Model<'_> {
             }
             Row::Hold(hold) => self.hold(hold, &mut desk),
             Row::Outcome(row) => {
-                let own = self.outcomes.stored.get(&row.command_id);
+                let own = self.outcomes.stored(row.command_id);
                 let own = own.map(|stored| stored.outcome);
                 let about = format_args!("folded outcome of command {}", row.command_id);
                 desk.same(RULE, about, own, Some(row.outcome));

@@ -31,6 +31,8 @@ use tokio::runtime::Runtime;
 /// How many seeds a run tries, unless `JUPAN_SEEDS` says otherwise.
 const SEEDS: u64 = 4;
 const ACTS: usize = 350;
+/// So often a directory is copied until no file is gone meanwhile.
+const COPIES_MAX: usize = 10;
 const START: Micros = Micros(1_700_000_000_000_000);
 
 /// One lane of either role.
@@ -186,10 +188,7 @@ impl Chaos {
         store.kill();
         drop(store);
         self.starts += 1;
-        let mut copy = Command::new("cp");
-        copy.args(["-a", "--sparse=always"]).args([before, self.data()]);
-        // The log's writer may be writing: the copy ends where it is by then.
-        assert!(copy.status().expect("cp runs").success());
+        copy(&before, &self.data());
         log.close();
         let data = self.data();
         verified(&data, false, &self.what("killed"));
@@ -396,6 +395,24 @@ impl Chaos {
         };
         self.user(user, key, wish);
     }
+}
+
+/// Copies a directory as a kill would leave it. The log's writer may be writing: a file may be gone
+/// before it was copied, and what was durable at first is in the copy, wherever that ends.
+fn copy(from: &Path, to: &Path) {
+    for _ in 0..COPIES_MAX {
+        let floor = std::fs::read(from.join("floor"));
+        let mut cp = Command::new("cp");
+        cp.args(["-a", "--sparse=always"]).args([from, to]);
+        if cp.status().expect("cp runs").success() {
+            if let Ok(floor) = floor {
+                std::fs::write(to.join("floor"), floor).expect("a disk");
+            }
+            return;
+        }
+        std::fs::remove_dir_all(to).expect("a disk");
+    }
+    panic!("{} changes too fast to be copied", from.display());
 }
 
 #[test]
