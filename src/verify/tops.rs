@@ -16,7 +16,7 @@ const WINDOW_US: i64 = 3 * Micros::DAY;
 /// Sums are kept so long before the window of the last list: clocks fall back.
 const SUMS_KEPT_MINUTES: i64 = 24 * 60;
 /// So many sales of one partition wait at most for a list that counts them.
-const FRESH_MAX: usize = if cfg!(test) { 2 } else { 1 << 16 };
+const FRESH_MAX: u32 = if cfg!(test) { 4 } else { 1 << 16 };
 
 /// One product sold or returned.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -89,8 +89,8 @@ impl Sales {
         if let Ok(bytes) = postcard::to_extend(&fact, std::mem::take(packed)) {
             *packed = bytes;
         }
-        if partition.fresh.len() > FRESH_MAX {
-            self.sum_up(usize::from(index), fact.offset);
+        if fact.offset - partition.summed > u64::from(FRESH_MAX) {
+            self.sum_up(usize::from(index), fact.offset - u64::from(FRESH_MAX) / 2);
         }
     }
 
