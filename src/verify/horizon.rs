@@ -37,11 +37,11 @@ impl Horizon {
         self.moved.notify_all();
     }
 
-    /// Waits until something behind `position` may be read; `None`: never again.
-    pub(super) fn beyond(&self, position: u64) -> Option<u64> {
+    /// Waits until something behind `position` may be read; false: never again.
+    pub(super) fn reaches_beyond(&self, position: u64) -> bool {
         let mut state = self.state.lock();
         self.moved.wait_while(&mut state, |(limit, is_final)| *limit <= position && !*is_final);
-        Some(state.0).filter(|limit| *limit > position)
+        state.0 > position
     }
 }
 
@@ -64,13 +64,10 @@ impl Patience {
         self.0 = None;
     }
 
-    /// Waits a little. When it was too long, looks for the reason.
-    pub(super) fn wait(&mut self, walker: &mut Walker<'_>) -> Result<(), Failure> {
+    /// Waits a little, unless it was too long.
+    pub(super) fn wait(&mut self, walker: &Walker<'_>) -> Result<(), Failure> {
         if self.0.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
-            walker.look_for_damage()?;
-            if walker.walk.corruption.is_none() {
-                return Err(Failure::Stuck { position: walker.walk.end });
-            }
+            return Err(Failure::Stuck { position: walker.walk.end });
         }
         // tidy: allow(sleep) a file tells nobody that it has grown
         std::thread::sleep(PAUSE);

@@ -24,7 +24,6 @@ pub(super) fn complete<'a>(
     }
     let codec = Codec::embedded();
     let mut walker = Walker::new(directory);
-    walker.prove(end);
     while walker.walk.end < end && walker.advance()? == Advance::Frame {
         let Some(frame) = walker.frame() else { break };
         for record in Records::of(frame.payload).into_iter().flatten().flatten() {

@@ -13,8 +13,8 @@
 //!                  and the store's rows against it, each at its own entry
 //! ```
 //!
-//! Beside a running shop both passes read what its frames prove to be durable, and the shop tells
-//! its rows itself. What was read is a prefix of one file, in which every cause lies before its
+//! Beside a running shop both passes read what it has noted as durable, and the shop tells its rows
+//! itself. What was read is a prefix of one file, in which every cause lies before its
 //! effect: a cut through all lanes at which sums, holds and messages must fit.
 //!
 //! **Invariants, as absences**
@@ -37,6 +37,7 @@ mod due;
 mod ends;
 mod envelope;
 mod findings;
+mod floor;
 mod fold;
 mod frames;
 mod holds;
@@ -206,8 +207,8 @@ pub(crate) fn run(options: &Options, report: &mut dyn FnMut(Progress)) -> Result
     let was_drained = options.drained && !directory.is_running();
     let rows = look_for_rows(&directory, was_drained, &mut audit.findings)?;
     let (walk, again) = read_twice(&directory, rows, was_drained, &mut audit, report)?;
-    let corruption = walk.corruption.as_ref().or(again.corruption.as_ref());
-    let corruption = corruption.or(directory.corruption.as_ref());
+    let corruption =
+        first_damage(&directory, walk.corruption.as_ref().or(again.corruption.as_ref()));
     if let Some(corruption) = corruption {
         damaged(corruption, &mut audit.findings);
     }
@@ -289,12 +290,11 @@ fn first_pass(
 ) -> Result<Walk, Failure> {
     let mut walker = Walker::new(directory);
     let mut patience = Patience::default();
-    while let Some(limit) = horizon.beyond(walker.walk.end) {
-        walker.prove(limit);
+    while horizon.reaches_beyond(walker.walk.end) {
         match walker.advance()? {
             Advance::Frame => patience.renew(),
             Advance::Pause => {
-                patience.wait(&mut walker)?;
+                patience.wait(&walker)?;
                 continue;
             }
             Advance::Over => break,
@@ -305,6 +305,19 @@ fn first_pass(
         tell(walker.walk.end);
     }
     Ok(walker.walk)
+}
+
+/// A segment that cannot be listed ends the list: that the log ends there as well is no news.
+fn first_damage<'a>(
+    directory: &'a Directory,
+    met: Option<&'a Corruption>,
+) -> Option<&'a Corruption> {
+    let last = directory.segments.last().map_or(0, |last| last.first);
+    let is_news = |met: &&Corruption| met.segment.is_some_and(|segment| segment < last);
+    match &directory.corruption {
+        Some(listed) => Some(met.filter(is_news).unwrap_or(listed)),
+        None => met,
+    }
 }
 
 fn damaged(corruption: &Corruption, findings: &mut Findings) {

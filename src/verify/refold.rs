@@ -89,7 +89,7 @@ impl Pass<'_> {
         let mark = self.walker.mark();
         match self.walker.advance()? {
             Advance::Over => return Ok(false),
-            Advance::Pause => self.patience.wait(&mut self.walker)?,
+            Advance::Pause => self.patience.wait(&self.walker)?,
             Advance::Frame => {
                 self.patience.renew();
                 if let Some(frame) = self.walker.frame()

@@ -8,7 +8,7 @@
 //! ```
 //! A position counts the bytes of all frames of all segments; headers do not count.
 
-use super::{Failure, findings::segment_name, settings};
+use super::{Failure, findings::segment_name, floor, settings};
 use std::{
     fs::{File, TryLockError},
     io::Read,
@@ -58,6 +58,8 @@ pub(super) struct Directory {
     pub(super) lanes: u16,
     /// By rising first position, as they were when it was opened.
     pub(super) segments: Vec<Segment>,
+    /// Everything before this position was durable when it was opened.
+    pub(super) floor: u64,
     /// What cannot be read: it and what follows it is left out.
     pub(super) corruption: Option<Corruption>,
     /// While this is held, no shop starts here. Without it one is running.
@@ -69,14 +71,29 @@ impl Directory {
     pub(super) fn open(path: &Path) -> Result<Self, Failure> {
         let lanes = settings::lanes(&path.join("jupan.json"))?;
         let lock = lock(&path.join("LOCK"))?;
-        let (lanes, segments, corruption) = match lanes {
-            Ok(lanes) => {
-                let (segments, corruption) = list(&path.join("log"))?;
-                (lanes, segments, corruption)
-            }
-            Err(corruption) => (0, Vec::new(), Some(corruption)),
+        let mut directory = Self {
+            path: path.to_owned(),
+            lanes: 0,
+            segments: Vec::new(),
+            floor: 0,
+            corruption: None,
+            lock,
         };
-        Ok(Self { path: path.to_owned(), lanes, segments, corruption, lock })
+        match lanes {
+            Ok(lanes) => directory.lanes = lanes,
+            Err(corruption) => {
+                directory.corruption = Some(corruption);
+                return Ok(directory);
+            }
+        }
+        match floor::read(path)? {
+            Ok(floor) => directory.floor = floor.unwrap_or(0),
+            Err(corruption) => directory.corruption = Some(corruption),
+        }
+        let (segments, corruption) = list(&path.join("log"))?;
+        directory.segments = segments;
+        directory.corruption = directory.corruption.or(corruption);
+        Ok(directory)
     }
 
     /// Whether a shop writes here meanwhile.

@@ -9,6 +9,7 @@ mod forge;
 mod forged;
 mod format;
 mod good;
+mod growing;
 mod lane;
 mod noise;
 mod random;

@@ -1,21 +1,17 @@
 //! Frames, read one after the other.
 //!
-//! At rest every whole frame counts, up to the log's end. A frame behind a bad one proves damage
-//! only if it was written after a sync that covered the bad one; otherwise the bad one is a write
+//! At rest every whole frame counts, up to the log's end. A bad one is damage if the floor lies
+//! behind it, or a frame behind it was written after a sync that covered it; otherwise it is a write
 //! that never finished, and the log ends there.
 //!
-//! While a shop writes, a frame counts as soon as a later one says that it is durable. What is not
-//! there yet may come: nobody waits in here, a walk only pauses.
+//! While a shop writes, a frame counts as soon as it lies before the floor. What is not there yet
+//! may come: nobody waits in here, a walk only pauses.
 
 use super::{
-    Failure,
+    Failure, floor,
     frames::{Found, Frame, Head, SegmentReader, wide},
     segments::{Corruption, Directory, Segment},
 };
-
-/// How far ahead of a frame its proof is looked for: more than a writer ever writes between two
-/// syncs.
-const PROOF_BYTES_MAX: u64 = 8 << 20;
 
 /// What a walk came to.
 #[derive(Clone, Debug, Default)]
@@ -55,8 +51,8 @@ pub(super) struct Walker<'a> {
     segments: Vec<Segment>,
     index: usize,
     reader: Option<SegmentReader>,
-    /// Everything before this position is durable.
-    proven: u64,
+    /// Everything before this position was durable.
+    floor: u64,
     /// The frame at hand, and its position.
     head: Option<(u64, Head)>,
     pub(super) walk: Walk,
@@ -64,16 +60,9 @@ pub(super) struct Walker<'a> {
 
 impl<'a> Walker<'a> {
     pub(super) fn new(directory: &'a Directory) -> Self {
-        let segments = directory.segments.clone();
-        // A segment is made only when all before it are durable.
-        let proven = segments.last().map_or(0, |last| last.first);
+        let (segments, floor) = (directory.segments.clone(), directory.floor);
         let (reader, head, walk) = (None, None, Walk::default());
-        Self { directory, segments, index: 0, reader, proven, head, walk }
-    }
-
-    /// This position is known to be durable, whatever the frames say.
-    pub(super) fn prove(&mut self, position: u64) {
-        self.proven = self.proven.max(position);
+        Self { directory, segments, index: 0, reader, floor, head, walk }
     }
 
     /// Where the walk is: before the frame that comes next.
@@ -136,46 +125,47 @@ impl<'a> Walker<'a> {
     }
 
     fn without_segment(&mut self) -> Result<Advance, Failure> {
-        if !self.directory.is_running() {
-            return Ok(Advance::Over);
+        if self.directory.is_running() {
+            self.look_for_segment(self.walk.end)?;
+            return Ok(Advance::Pause);
         }
-        self.look_for_segment(self.walk.end)?;
-        Ok(Advance::Pause)
+        if self.walk.end < self.floor {
+            self.walk.corruption = Some(Corruption {
+                segment: None,
+                position: Some(self.walk.end),
+                about: "end of the log".to_owned(),
+                expected: format!("at least {}, which was durable", self.floor),
+                found: self.walk.end.to_string(),
+            });
+        }
+        Ok(Advance::Over)
     }
 
-    /// Takes new segments in, if there is one that begins at this position. Whoever made it had
-    /// everything before it synced.
+    /// Takes new segments in, if there is one that begins at this position.
     fn look_for_segment(&mut self, first: u64) -> Result<(), Failure> {
         if self.directory.has_segment(first) {
             self.segments = self.directory.list_again()?;
-            self.prove(self.segments.last().map_or(0, |last| last.first));
         }
         Ok(())
     }
 
-    fn good(
-        &mut self,
-        segment: &Segment,
-        position: u64,
-        mut head: Head,
-    ) -> Result<Advance, Failure> {
+    /// Whether everything before this position was durable, as far as the shop has noted by now.
+    fn is_durable(&mut self, position: u64) -> Result<bool, Failure> {
+        if position > self.floor && self.directory.is_running() {
+            let noted = floor::read(&self.directory.path)?.ok().flatten();
+            self.floor = self.floor.max(noted.unwrap_or(0));
+        }
+        Ok(position <= self.floor)
+    }
+
+    fn good(&mut self, segment: &Segment, position: u64, head: Head) -> Result<Advance, Failure> {
         let limit = self.segments.get(self.index + 1).map(|next| next.first);
         if let Some(disorder) = self.disorder(segment, &head, limit) {
             self.walk.corruption = Some(disorder);
             return Ok(Advance::Over);
         }
-        self.prove(head.synced_through);
-        if self.directory.is_running() && head.end > self.proven {
-            let last = self.look_for_proof(segment, &head)?;
-            if head.end > self.proven {
-                self.look_for_segment(last)?;
-                return Ok(Advance::Pause);
-            }
-            // What is in memory has moved on meanwhile.
-            let Found::Good(again) = self.reader(segment)?.at(position)? else {
-                return Ok(Advance::Pause);
-            };
-            head = again;
+        if self.directory.is_running() && !self.is_durable(head.end)? {
+            return Ok(Advance::Pause);
         }
         self.walk.frames += 1;
         self.walk.end = head.end;
@@ -204,24 +194,6 @@ impl<'a> Walker<'a> {
         Some(fault("end of the frame", format!("at most {limit}"), head.end))
     }
 
-    /// Looks at the frames behind one for what they know to be durable; returns where they end.
-    fn look_for_proof(&mut self, segment: &Segment, head: &Head) -> Result<u64, Failure> {
-        let (mut position, mut number) = (head.end, head.number);
-        let until = head.end.saturating_add(PROOF_BYTES_MAX);
-        while position < until {
-            let Found::Good(next) = self.reader(segment)?.at(position)? else {
-                self.reader(segment)?.forget();
-                break;
-            };
-            if next.number != number + 1 || next.synced_through > position {
-                break;
-            }
-            self.prove(next.synced_through);
-            (position, number) = (next.end, next.number);
-        }
-        Ok(position)
-    }
-
     fn bad(
         &mut self,
         segment: &Segment,
@@ -237,25 +209,25 @@ impl<'a> Walker<'a> {
             self.end_or_damage(segment, position, what)?;
             return Ok(Advance::Over);
         }
-        self.reader(segment)?.forget();
         self.look_for_segment(position)?;
+        let is_last = self.segments.len() == self.index + 1;
+        let was_durable = is_last && self.is_durable(position + 1)?;
+        let reader = self.reader(segment)?;
+        reader.forget();
+        // What is durable by now may not have been there a moment ago.
+        if was_durable
+            && !self.directory.has_segment(position)
+            && let Found::Bad(what) = self.reader(segment)?.at(position)?
+        {
+            self.walk.corruption = Some(self.below_floor(segment, position, what));
+            return Ok(Advance::Over);
+        }
         Ok(Advance::Pause)
     }
 
-    /// A running shop's log does not go on: has something been damaged that was known durable?
-    pub(super) fn look_for_damage(&mut self) -> Result<(), Failure> {
-        let Some(segment) = self.segments.get(self.index).cloned() else { return Ok(()) };
-        let position = self.walk.end;
-        let reader = self.reader(&segment)?;
-        let rest = reader.rest(position)?;
-        let Some(witness) = reader.find_witness(position, &rest) else { return Ok(()) };
-        // The witness may have been written while the bytes before it were read.
-        reader.forget();
-        if let Found::Bad(what) = reader.at(position)? {
-            let expected = format!("a whole frame: the one at {witness} knows it as synced");
-            self.walk.corruption = Some(broken(&segment, position, expected, what));
-        }
-        Ok(())
+    fn below_floor(&self, segment: &Segment, position: u64, what: &str) -> Corruption {
+        let expected = format!("a whole frame: everything before {} was durable", self.floor);
+        broken(segment, position, expected, what)
     }
 
     /// In the last segment: is this the log's end, or is something broken that was known to be
@@ -266,6 +238,10 @@ impl<'a> Walker<'a> {
         position: u64,
         what: &'static str,
     ) -> Result<(), Failure> {
+        if position < self.floor {
+            self.walk.corruption = Some(self.below_floor(segment, position, what));
+            return Ok(());
+        }
         let reader = self.reader(segment)?;
         let rest = reader.rest(position)?;
         if let Some(witness) = reader.find_witness(position, &rest) {

@@ -33,6 +33,8 @@ const SEEDS: u64 = 4;
 const ACTS: usize = 350;
 /// So often a directory is copied until no file is gone meanwhile.
 const COPIES_MAX: usize = 10;
+/// A shop that works while it is looked at does not work for ever.
+const ACTS_BESIDE_MAX: usize = 600;
 const START: Micros = Micros(1_700_000_000_000_000);
 
 /// One lane of either role.
@@ -217,7 +219,10 @@ impl Chaos {
     fn look(&mut self) {
         let (data, what) = (self.data(), self.what("running"));
         let looked = std::thread::spawn(move || verified(&data, false, &what));
-        while !looked.is_finished() {
+        for _ in 0..ACTS_BESIDE_MAX {
+            if looked.is_finished() {
+                break;
+            }
             self.act();
         }
         let report = looked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -11,6 +11,7 @@ use super::{
     scenes::generous,
     shop::Shop,
     stored,
+    writer::note_floor,
 };
 use crate::verify::{
     findings::{Finding, Invariant},
@@ -338,6 +339,14 @@ const FILES: &[OfFiles] = &[
     ("a segment that is gone", "segment number", |dir| {
         fs::remove_file(&segments(dir)[4]).expect("a file");
     }),
+    ("the note of what was durable", "floor", |dir| edit(&dir.join("floor"), |b| b[530] ^= 1)),
+    ("the last frame", "frame", |dir| {
+        let last = segments(dir).pop().expect("a segment");
+        edit(&last, |b| {
+            let end = b.iter().rposition(|byte| *byte != 0).expect("frames");
+            b[end] ^= 1;
+        });
+    }),
     ("a segment cut short", "frame", |dir| edit(&segments(dir)[5], |b| b.truncate(900))),
 ];
 
@@ -346,6 +355,7 @@ fn sound() -> TempDir {
     let dir = stored::save(&generous(2));
     let check = format!("{:08x}", crc32c::crc32c(b"1 2 7"));
     fs::write(dir.path().join("jupan.json"), FACTS.replace("CHECK", &check)).expect("written");
+    note_floor(dir.path(), verify_directory(&dir).facts.log_bytes);
     dir
 }
 

@@ -117,6 +117,20 @@ pub(crate) fn directory(dir: &Path, lanes: u16) {
     std::fs::write(dir.join("jupan.json"), settings).expect("a temporary directory");
 }
 
+/// Notes a position as durable, in one of the two slots of the note.
+pub(crate) fn note_floor(dir: &Path, position: u64) {
+    let mut slot = Vec::new();
+    slot.extend(b"JUPANFLR");
+    slot.extend(FORMAT.to_le_bytes());
+    slot.extend(0u32.to_le_bytes());
+    slot.extend(position.to_le_bytes());
+    slot.resize(60, 0);
+    slot.extend(crc32c::crc32c(&slot).to_le_bytes());
+    let mut bytes = vec![0; 512];
+    bytes.extend(slot);
+    std::fs::write(dir.join("floor"), bytes).expect("a temporary directory");
+}
+
 /// Writes a whole log, a new segment whenever one has grown enough. Each frame knows the one before
 /// the last as synced.
 pub(crate) fn save(dir: &Path, lanes: u16, groups: &[Group], segment_bytes: u64) {
