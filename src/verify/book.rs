@@ -4,6 +4,7 @@
 use super::{
     archive::{self, Archive, NAME_BYTES},
     order::{Hold, Order},
+    shelf::turned,
 };
 use hashbrown::HashMap;
 use jupan_schemas::{HoldEnd, OrderId, OrderStatus, rows::Key};
@@ -59,7 +60,9 @@ impl Book {
                 continue;
             };
             let Some(name) = archive::name_of(Key::Order(id)) else { continue };
-            if let Ok(bytes) = postcard::to_extend(order, name.to_vec()) {
+            let mut order = order.clone();
+            turn(id, &mut order, i64::wrapping_sub);
+            if let Ok(bytes) = postcard::to_extend(&order, name.to_vec()) {
                 self.ended.put(&bytes);
                 self.open.remove(&id);
             }
@@ -74,7 +77,9 @@ impl Book {
     /// Hands every order out, in no order.
     pub(super) fn for_each(&self, visit: &mut dyn FnMut(&Order)) {
         self.open.values().for_each(&mut *visit);
-        self.ended.iter().filter_map(|(bytes, _)| unpack(bytes)).for_each(|order| visit(&order));
+        for order in self.ended.iter().filter_map(|(bytes, _)| unpack(bytes)) {
+            visit(&order);
+        }
     }
 
     fn put_away(&self, id: OrderId) -> Option<Order> {
@@ -83,7 +88,29 @@ impl Book {
 }
 
 fn unpack(bytes: &[u8]) -> Option<Order> {
-    postcard::from_bytes(bytes.get(NAME_BYTES..)?).ok()
+    let Some(Key::Order(id)) = archive::key_of(bytes) else { return None };
+    let mut order = postcard::from_bytes(bytes.get(NAME_BYTES..)?).ok()?;
+    turn(id, &mut order, i64::wrapping_add);
+    Some(order)
+}
+
+/// Makes an order small to write, or as it was: times count from when it was placed, and so on as
+/// for rows.
+fn turn(id: OrderId, order: &mut Order, shift: fn(i64, i64) -> i64) {
+    let placed_at = order.placed_at.0;
+    let maybe = [
+        &mut order.payment_due,
+        &mut order.occurred_at,
+        &mut order.ended_at,
+        &mut order.refunded_at,
+        &mut order.sold_at,
+    ];
+    for at in [&mut order.deadline].into_iter().chain(maybe.into_iter().flatten()) {
+        at.0 = shift(at.0, placed_at);
+    }
+    if let Some(outcome) = &mut order.outcome {
+        outcome.order_id = turned(outcome.order_id, id);
+    }
 }
 
 /// Whether the order is over and nothing of it is on its way any more.

@@ -4,9 +4,10 @@
 use super::archive::{self, Archive};
 use hashbrown::HashMap;
 use jupan_schemas::{
-    OrderStatus,
-    rows::{Key, Row},
+    OrderId, OrderStatus,
+    rows::{Key, OrderRow, Row},
 };
+use std::sync::Arc;
 
 /// Rows by their keys.
 #[derive(Default)]
@@ -129,10 +130,100 @@ pub(super) fn has_ended(row: &Row) -> bool {
 pub(super) fn pack(row: &Row) -> Vec<u8> {
     // Rows are plain data: writing them into memory cannot fail, and no bytes would show in the
     // hash and in every comparison.
-    postcard::to_stdvec(row).unwrap_or_default()
+    let bytes = match row {
+        Row::Order(order) => {
+            let mut order = OrderRow::clone(order);
+            turn(&mut order, i64::wrapping_sub);
+            postcard::to_stdvec(&Row::from(order))
+        }
+        other => postcard::to_stdvec(other),
+    };
+    bytes.unwrap_or_default()
 }
 
 /// The row that was packed.
 pub(super) fn unpack(bytes: &[u8]) -> Option<Row> {
-    postcard::from_bytes(bytes).ok()
+    let mut row = postcard::from_bytes(bytes).ok()?;
+    if let Row::Order(order) = &mut row {
+        turn(Arc::make_mut(order), i64::wrapping_add);
+    }
+    Some(row)
+}
+
+/// Makes what an order says small to write, or as it was: times count from when it was placed, and
+/// an outcome that names no order stands for one that names this one, and the other way round.
+fn turn(order: &mut OrderRow, shift: fn(i64, i64) -> i64) {
+    let placed_at = order.created_at.0;
+    order.as_of.stamp.0 = shift(order.as_of.stamp.0, placed_at);
+    let once = [&mut order.deadline, &mut order.updated_at].into_iter();
+    let maybe = [&mut order.payment_due, &mut order.occurred_at, &mut order.sold_at];
+    let history = order.history.iter_mut().map(|line| &mut line.at);
+    for at in once.chain(maybe.into_iter().flatten()).chain(history) {
+        at.0 = shift(at.0, placed_at);
+    }
+    if let Some(outcome) = &mut order.outcome {
+        outcome.order_id = turned(outcome.order_id, order.order_id);
+    }
+}
+
+/// None for its own order, and its own for none.
+pub(super) fn turned(named: Option<OrderId>, own: OrderId) -> Option<OrderId> {
+    match named {
+        None => Some(own),
+        Some(named) => Some(named).filter(|named| *named != own),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jupan_schemas::{
+        Code, Fingerprint, Micros, Money, Outcome, Payment, Stamp, UserId,
+        rows::{AsOf, HistoryLine},
+    };
+
+    /// Whatever an order says, it comes back, also where times are at their ends.
+    #[test]
+    fn what_is_packed_comes_back() {
+        let (own, other) = (OrderId([1; 16]), OrderId([2; 16]));
+        let times = [i64::MIN, -1, 0, 5, i64::MAX];
+        for (at, named) in
+            times.into_iter().flat_map(|at| [None, Some(own), Some(other)].map(|named| (at, named)))
+        {
+            let row = Row::from(OrderRow {
+                order_id: own,
+                user_id: UserId(1),
+                lane: 0,
+                as_of: AsOf { sequence: 9, stamp: Stamp(at) },
+                placed: 7,
+                status: OrderStatus::Failed,
+                reason: Some(Code::Expired),
+                reason_product: None,
+                lines: Vec::new(),
+                awaits: Vec::new(),
+                total: Money(3),
+                from_cart: true,
+                payment: Payment::Now,
+                deadline: Micros(at),
+                payment_due: Some(Micros(at)),
+                occurred_at: None,
+                sold_at: Some(Micros(3)),
+                created_at: Micros(-7),
+                updated_at: Micros(at),
+                fingerprint: Fingerprint([8; 16]),
+                askers: Vec::new(),
+                outcome: Some(Outcome { order_id: named, ..Outcome::of(Code::Ok) }),
+                history: vec![HistoryLine {
+                    status: OrderStatus::Pending,
+                    reason: None,
+                    at: Micros(at),
+                }],
+            });
+            let mut shelf = Shelf::default();
+            shelf.put(&row);
+            let key = row.key().expect("an order's key");
+            assert_eq!(shelf.row(key).as_ref(), Some(&row), "{at} {named:?}");
+            assert!(shelf.iter().all(|(listed, kept)| listed == key && kept.bytes == pack(&row)));
+        }
+    }
 }
