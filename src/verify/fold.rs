@@ -73,8 +73,8 @@ trait AnyFold {
     fn end_step(&mut self, last: u64, fits: FitsHold<'_>);
 
     /// One hash for all rows but those of ended holds, in whatever order; none of a fold that broke.
-    /// Hands every row out on the way, where anybody wants them.
-    fn hash(&self, visit: Option<&mut dyn FnMut(&Row)>) -> Option<Hash>;
+    /// A fold that does not forget hands every row out on the way.
+    fn hash(&self, visit: &mut dyn FnMut(&Row)) -> Option<Hash>;
 
     /// A row as of the last entry, where its cell is in memory.
     fn row(&self, key: Key) -> Option<Row>;
@@ -122,7 +122,7 @@ impl<C: Core> AnyFold for Fold<C> {
         }
     }
 
-    fn hash(&self, mut visit: Option<&mut dyn FnMut(&Row)>) -> Option<Hash> {
+    fn hash(&self, visit: &mut dyn FnMut(&Row)) -> Option<Hash> {
         if self.is_broken {
             return None;
         }
@@ -131,7 +131,7 @@ impl<C: Core> AnyFold for Fold<C> {
             if !row.as_ref().is_some_and(is_ended_hold) {
                 sum.add(bytes);
             }
-            visit.iter_mut().zip(&row).for_each(|(visit, row)| visit(row));
+            row.iter().for_each(&mut *visit);
         };
         // A fold that forgets has no ended holds: its rows need not be looked into.
         let looks_into = self.open.is_some();
@@ -204,21 +204,14 @@ impl Folds {
         self.of(lane)?.shelf()
     }
 
-    /// Every lane's hash, users first. Rows are handed out on the way, where anybody wants them.
-    pub(super) fn hashes(
-        &self,
-        mut visit: Option<&mut dyn FnMut(Lane, &Row)>,
-    ) -> Vec<(Lane, Option<Hash>)> {
+    /// Every lane's hash, users first. Folds that do not forget hand every row out on the way.
+    pub(super) fn hashes(&self, visit: &mut dyn FnMut(Lane, &Row)) -> Vec<(Lane, Option<Hash>)> {
         let users = self.users.iter().map(|fold| fold as &dyn AnyFold);
         let products = self.products.iter().map(|fold| fold as &dyn AnyFold);
         let lane = |role| move |(index, fold)| (Lane { role, index }, fold);
         let users = (0..).zip(users).map(lane(Role::Users));
         let all = users.chain((0..).zip(products).map(lane(Role::Products)));
-        let hash = |(lane, fold): (Lane, &dyn AnyFold)| match &mut visit {
-            Some(visit) => (lane, fold.hash(Some(&mut |row| visit(lane, row)))),
-            None => (lane, fold.hash(None)),
-        };
-        all.map(hash).collect()
+        all.map(|(lane, fold)| (lane, fold.hash(&mut |row| visit(lane, row)))).collect()
     }
 }
 

@@ -22,7 +22,7 @@
 //! - There is no check that believes a balance, a status or a hash because the journal says so.
 //! - There is no record that is left out: every one is decided, derived, or named as a fault.
 //! - No record is kept that an entry is about: what is in flight, and what the entries came to, is
-//!   all there is.
+//!   all there is, and of what has ended no more than a later entry may ask for, small.
 //! - There is no row that is compared with another moment than its own.
 
 mod accounts;
@@ -75,7 +75,7 @@ pub(crate) use report::Report;
 use audit::Audit;
 use findings::{Desk, Findings, Invariant, Place};
 use horizon::{Closing, Horizon, Patience};
-use jupan_schemas::{OrderStatus, rows::Row};
+use jupan_schemas::OrderStatus;
 use refold::{Hashes, Refolded};
 use report::{Facts, MoneyFacts, Speed, UnitFacts};
 use rows::Rows;
@@ -340,8 +340,7 @@ fn first_fold(audit: &mut Audit) -> Hashes {
     let Audit { findings, folds, accounts, orders, outcomes, .. } = audit;
     let model = state::Model { accounts, orders, outcomes };
     let mut count = state::Count::default();
-    let mut compare = |lane, row: &Row| model.compare(lane, row, &mut count, findings);
-    let hashes = folds.hashes(Some(&mut compare));
+    let hashes = folds.hashes(&mut |lane, row| model.compare(lane, row, &mut count, findings));
     let is_whole = hashes.iter().all(|(_, hash)| hash.is_some());
     if is_whole {
         let own = state::Count {

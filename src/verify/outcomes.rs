@@ -43,6 +43,7 @@ pub(super) struct Outcomes {
 }
 
 /// What is known of a command id before an entry.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, for one entry")]
 enum Known<'a> {
     Nothing,
     Order(OrderId, Cow<'a, Order>),

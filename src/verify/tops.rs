@@ -97,7 +97,9 @@ impl Sales {
     /// Sums up the sales of a partition before an offset.
     fn sum_up(&mut self, index: usize, offset: u64) {
         let Some(partition) = self.partitions.get_mut(index) else { return };
-        while let Some((minute, fact)) = partition.fresh.pop_front_if(|(_, f)| f.offset < offset) {
+        while let Some(&(minute, fact)) = partition.fresh.front().filter(|(_, f)| f.offset < offset)
+        {
+            partition.fresh.pop_front();
             if minute >= self.sums_from {
                 add(self.sums.entry(minute).or_default(), fact.product, fact.units, fact.amount);
             }
@@ -243,21 +245,21 @@ mod tests {
         for (product, units, at) in all {
             sales.add(0, &sale(product, units, at));
         }
-        let rows: [(i64, i64, u64, &[(u64, i64)]); 8] = [
-            (0, 2 * MINUTE, 1, &[(1, 2)]),
-            (0, 2 * MINUTE, 2, &[(1, 2), (2, 1)]),
-            (0, 4 * day, 3, &[(1, 3), (2, 1)]),
-            (0, 4 * day, 2, &[(1, 2), (2, 1)]),
-            (6, 4 * day, 3, &[(1, 1), (2, 1)]),
-            (5 * day, 7 * day, 5, &[(2, 9)]),
-            (0, 7 * day, 5, &[(2, 10), (1, 1)]),
-            (MINUTE, MINUTE, 5, &[]),
+        let rows = [
+            (0, 2 * MINUTE, 1, vec![(1, 2)]),
+            (0, 2 * MINUTE, 2, vec![(1, 2), (2, 1)]),
+            (0, 4 * day, 3, vec![(1, 3), (2, 1)]),
+            (0, 4 * day, 2, vec![(1, 2), (2, 1)]),
+            (6, 4 * day, 3, vec![(1, 1), (2, 1)]),
+            (5 * day, 7 * day, 5, vec![(2, 9)]),
+            (0, 7 * day, 5, vec![(2, 10), (1, 1)]),
+            (MINUTE, MINUTE, 5, vec![]),
         ];
         for (row, (from, to, position, expected)) in rows.into_iter().enumerate() {
             let products = (1..).zip(expected).map(|(rank, (product, units))| TopProduct {
                 rank,
-                product_id: ProductId(*product),
-                units: Units(*units),
+                product_id: ProductId(product),
+                units: Units(units),
                 amount: Money(units * 10),
             });
             let list = TopProducts {
