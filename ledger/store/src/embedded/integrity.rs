@@ -69,16 +69,8 @@ pub(super) fn heads(tables: &Path) -> io::Result<Result<Vec<Head>, String>> {
         let left = file.metadata()?.len();
         let file = BufReader::with_capacity(READ_BUFFER_BYTES, file);
         let mut journal = Journal { file, left, items: Vec::new() };
-        while let Some((order, sealed)) = journal.next_batch()? {
-            // A batch that is not ours: of another format, or of a test.
-            let Some(sealed) = sealed else { continue };
-            let head = Head { order, sealed };
-            let follows = |last: &Head| head.sealed == last.sealed + 1 && head.order > last.order;
-            if !heads.last().is_none_or(follows) {
-                let what = "has a batch that does not follow the one before it";
-                return Ok(Err(format!("{} {what}", path.display())));
-            }
-            heads.push(head);
+        if let Some(what) = journal.read_heads(&mut heads)? {
+            return Ok(Err(format!("{} has a batch that {what}", path.display())));
         }
     }
     Ok(Ok(heads))
@@ -119,6 +111,14 @@ fn number_at(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
+/// What a batch says about itself.
+struct Batch {
+    order: u64,
+    sealed: Option<u64>,
+    /// Whether its items fit its checksum.
+    is_sound: bool,
+}
+
 /// A journal on its way through.
 struct Journal {
     file: BufReader<File>,
@@ -128,15 +128,29 @@ struct Journal {
 }
 
 impl Journal {
-    /// The numbers of the next whole batch; `None` where none is, which is how a journal ends.
-    fn next_batch(&mut self) -> io::Result<Option<(u64, Option<u64>)>> {
-        match self.read_batch() {
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
-            read => read,
+    /// Adds the heads of all batches; says what is wrong with one, if so. A journal ends where no
+    /// whole batch is: there a write was cut off.
+    fn read_heads(&mut self, heads: &mut Vec<Head>) -> io::Result<Option<&'static str>> {
+        loop {
+            let batch = match self.read_batch() {
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+                read => read?,
+            };
+            let Some(Batch { order, sealed, is_sound }) = batch else { return Ok(None) };
+            if !is_sound {
+                return Ok(Some("does not fit its checksum"));
+            }
+            // A batch that is not ours: of another format, or of a test.
+            let Some(sealed) = sealed else { continue };
+            let follows = |last: &Head| sealed == last.sealed + 1 && order > last.order;
+            if !heads.last().is_none_or(follows) {
+                return Ok(Some("does not follow the one before it"));
+            }
+            heads.push(Head { order, sealed });
         }
     }
 
-    fn read_batch(&mut self) -> io::Result<Option<(u64, Option<u64>)>> {
+    fn read_batch(&mut self) -> io::Result<Option<Batch>> {
         if self.take::<1>()? != [BATCH] {
             return Ok(None);
         }
@@ -160,9 +174,9 @@ impl Journal {
         }
         let [tag, end @ ..] = self.take::<13>()?;
         let (checksum, magic) = end.split_at(8);
-        let is_whole =
-            tag == BATCH_END && number_at(checksum) == xxh3_64(&self.items) && magic == MAGIC;
-        Ok(is_whole.then_some((order, sealed)))
+        let is_sound = number_at(checksum) == xxh3_64(&self.items);
+        let is_whole = tag == BATCH_END && magic == MAGIC;
+        Ok(is_whole.then_some(Batch { order, sealed, is_sound }))
     }
 
     fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {

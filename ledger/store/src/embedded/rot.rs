@@ -128,15 +128,16 @@ fn fill(dir: &Path) {
     split_journal(&dir.join("tables"));
 }
 
-/// Makes two journals of one, as the library does when one is long; of the zeros that it keeps
-/// behind its end some are enough.
+/// Makes two journals of one, as the library does when one is long, behind what most tables have
+/// sorted into files: so that rows are gone with either. Of the zeros that the library keeps behind
+/// a journal's end some are enough.
 fn split_journal(tables: &Path) {
     const BATCH_END_AND_BEGIN: &[u8] = b"FJL\x03\x01";
     let bytes = fs::read(tables.join("0.jnl")).expect("a journal");
     let used = used(&bytes);
-    let middle = used / 2;
-    let end = bytes[middle..used].windows(5).position(|bytes| bytes == BATCH_END_AND_BEGIN);
-    let split = middle + end.expect("a batch's end") + 4;
+    let late = used / 8 * 7;
+    let end = bytes[late..used].windows(5).position(|bytes| bytes == BATCH_END_AND_BEGIN);
+    let split = late + end.expect("a batch's end") + 4;
     write(&tables.join("0.jnl"), &bytes[..split]);
     write(&tables.join("1.jnl"), &bytes[split..used + ZEROS]);
 }
