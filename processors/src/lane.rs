@@ -94,6 +94,10 @@ impl<C: Wired> Worker<C> {
     /// [`Stop`]: the lane must not go on with this state; nothing of the batch is committed, or its
     /// fate is unknown.
     pub fn turn(&mut self, wait: Duration) -> Result<Turn, Stop> {
+        self.go_round(wait).map_err(|stop| stop.confirmed_by(self.log.as_mut()))
+    }
+
+    fn go_round(&mut self, wait: Duration) -> Result<Turn, Stop> {
         let projected = self.project_durable()?;
         self.ring_timers()?;
         let has_room = self.projection.entries() < self.limits.unprojected_entries_max;

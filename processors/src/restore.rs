@@ -40,16 +40,8 @@ impl<C: Wired> Worker<C> {
             timers: Timers::default(),
             metrics: LaneMetrics::new(lane),
         };
-        worker.fold_journal(parts.store.watermark(lane)?)?;
-        for (order, deadline) in parts.store.open_orders(lane)? {
-            let deadline = Some(deadline).filter(|_| !is_planted(Bug::HoldOutlivesDeadline));
-            worker.timers.set(order, deadline);
-        }
-        let mut positions = worker.head.positions;
-        positions.commands += u64::from(is_planted(Bug::OffsetSkipped));
-        positions.commands -= u64::from(is_planted(Bug::OffsetRepeated)).min(positions.commands);
-        worker.log.seek(positions)?;
-        worker.open_epoch()?;
+        let restored = worker.restore(parts);
+        restored.map_err(|stop| stop.confirmed_by(worker.log.as_mut()))?;
         tracing::info!(
             %lane,
             epoch = worker.head.epoch,
@@ -58,6 +50,20 @@ impl<C: Wired> Worker<C> {
             "lane opened"
         );
         Ok(worker)
+    }
+
+    /// Becomes what the journal's tail says, and opens an epoch.
+    fn restore(&mut self, parts: &Parts) -> Result<(), Stop> {
+        self.fold_journal(parts.store.watermark(self.lane)?)?;
+        for (order, deadline) in parts.store.open_orders(self.lane)? {
+            let deadline = Some(deadline).filter(|_| !is_planted(Bug::HoldOutlivesDeadline));
+            self.timers.set(order, deadline);
+        }
+        let mut positions = self.head.positions;
+        positions.commands += u64::from(is_planted(Bug::OffsetSkipped));
+        positions.commands -= u64::from(is_planted(Bug::OffsetRepeated)).min(positions.commands);
+        self.log.seek(positions)?;
+        self.open_epoch()
     }
 
     /// Folds the journal from the watermark to its tail, and projects what it folds.

@@ -1,7 +1,7 @@
 //! Why a lane stops. None of these is a refusal: they mean that the world is not as it must be.
 
 use jupan_ledger::Broken;
-use jupan_log::LaneError;
+use jupan_log::{LaneError, LaneLog};
 use jupan_schemas::{DecodeError, Lane, Micros};
 use jupan_store::StoreError;
 
@@ -69,4 +69,29 @@ pub enum Stop {
         /// What does not fit.
         what: &'static str,
     },
+}
+
+impl Stop {
+    /// What a lane finds wrong with its state counts only while the lane is its own: a successor
+    /// moves on rows that this owner still loads, and takes away those of holds that have ended. So
+    /// the log is asked first, and a lane without an answer stops for that.
+    pub(crate) fn confirmed_by(self, log: &mut dyn LaneLog) -> Self {
+        if !self.is_about_state() {
+            return self;
+        }
+        let Err(error) = log.check_owner() else { return self };
+        let cause = std::error::Error::source(&self).map(ToString::to_string);
+        tracing::warn!(found = %self, cause, %error, "what the lane found is not believed");
+        Self::Log(error)
+    }
+
+    /// Whether it was found in what the lane knows, rather than told by log or store.
+    fn is_about_state(&self) -> bool {
+        match self {
+            Self::Broken { .. } | Self::Gap { .. } | Self::Journal { .. } => true,
+            Self::Log(_) | Self::Store(_) | Self::ClockAhead { .. } | Self::Unreadable { .. } => {
+                false
+            }
+        }
+    }
 }

@@ -18,7 +18,8 @@
 //! 4. **Commit.** All of a commit's records are there, or none. A lane's commits are in the order
 //!    it made them: a later one is never there without an earlier one.
 //! 5. **Fence.** `open` ends the lane's earlier owner: whatever that owner commits afterwards is
-//!    refused with [`LaneError::Fenced`] and leaves no record.
+//!    refused with [`LaneError::Fenced`] and leaves no record, and [`LaneLog::check_owner`] tells
+//!    it. The present owner is never told so.
 //! 6. **Tail.** After `open`, the journal shows every commit of earlier owners that is, or will
 //!    ever be, there, and all of them are durable: a restore projects what it reads.
 //! 7. **Unknown outcome.** After [`LaneError::Unknown`] the lane's next owner finds in the
@@ -268,6 +269,14 @@ pub trait LaneLog: Send {
     /// # Errors
     /// [`LaneError`]: the lane must take over again before it goes on.
     fn commit(&mut self, commit: Commit) -> Result<Committed, LaneError>;
+
+    /// Whether nobody had opened the lane again when this was called. A lane asks before it believes
+    /// that its state contradicts itself: what it loaded meanwhile may be its successor's rows.
+    /// Nothing else needs it, since every poll and commit sees for itself.
+    ///
+    /// # Errors
+    /// [`LaneError::Fenced`] where somebody had; another one where the log cannot tell.
+    fn check_owner(&mut self) -> Result<(), LaneError>;
 
     /// The highest ticket that is durable.
     fn durable(&self) -> u64;

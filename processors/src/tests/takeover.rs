@@ -8,7 +8,7 @@ use jupan_schemas::{rows::Key, *};
 use jupan_store::{LaneStore, ReadStore};
 use std::{sync::Arc, time::Duration};
 
-fn register(harness: &mut Harness, user: u64, product: u64) {
+pub(super) fn register(harness: &mut Harness, user: u64, product: u64) {
     let name = "Ada".to_owned();
     let email = "ada@example.org".to_owned();
     harness.user(user, "register", UserPayload::RegisterUser(RegisterUser { name, email }));
@@ -23,7 +23,13 @@ fn register(harness: &mut Harness, user: u64, product: u64) {
     harness.settle();
 }
 
-fn place(harness: &mut Harness, user: u64, key: &str, product: u64, quantity: i64) -> OrderId {
+pub(super) fn place(
+    harness: &mut Harness,
+    user: u64,
+    key: &str,
+    product: u64,
+    quantity: i64,
+) -> OrderId {
     let items = vec![Line { product_id: ProductId(product), quantity: Units(quantity) }];
     let order = PlaceOrder { items, from_cart: false, payment: Payment::Now };
     harness.user(user, key, UserPayload::PlaceOrder(order));

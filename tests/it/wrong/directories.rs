@@ -4,6 +4,7 @@
 
 use super::watched::{becoming, check_traces, order, traces, under};
 use crate::shop::{Shop, fresh_dir, order_body, verify};
+use jupan_store::embedded::tamper::Tamper;
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -293,9 +294,11 @@ async fn what_is_made_from_the_log_is_made_again() {
         remove(&data.join(at));
         check_all_is_there(&data).await;
     }
-    let spoil: [(&str, Obstacle); 9] = [
+    let spoil: [(&str, Obstacle); 11] = [
         ("store", |path| remove(path)),
         ("store/tables/0.jnl", |path| edit(path, |b| b[..100_000].fill(0xa5))),
+        ("store/tables/0.jnl", |path| edit(path, |b| b[2_000] ^= 1)),
+        ("store/tables/keyspaces/1/v0", |path| edit(path, |b| b[9] ^= 1)),
         ("store/tables/version", |path| write(path, "")),
         ("store/tables/keyspaces/0/current", |path| write(path, "garbage")),
         ("store/broken", |path| write(path, "")),
@@ -318,6 +321,29 @@ async fn what_is_made_from_the_log_is_made_again() {
         check_traces(&said);
         check_all_is_there(&data).await;
     }
+}
+
+/// Rot in rows that were sorted into files: the next start notices it and brings the store back from
+/// the journals.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_rots_is_rebuilt_at_the_next_start() {
+    let template = Template::make().await;
+    let dir = template.copy();
+    let data = dir.path().join("data");
+    let files = Tamper::open(&data.join("store")).sort_into_files();
+    assert!(!files.is_empty());
+    for file in files {
+        edit(&file, |bytes| bytes[4] ^= 1 << 7);
+    }
+    let said = dir.path().join("traces.txt");
+    let mut command = under("");
+    command.stderr(traces(&said));
+    let shop = Shop::start_by(command, &data, &[]).await;
+    assert_eq!(shop.client().balance(1).await, 700);
+    assert!(shop.terminate().0.success());
+    let said = fs::read_to_string(&said).expect("traces");
+    assert!(said.contains("the store is wiped and rebuilt from the journal"), "{said}");
+    check_all_is_there(&data).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -159,6 +159,11 @@ impl LaneLog for GatedLane {
         self.log.commit(commit)
     }
 
+    fn check_owner(&mut self) -> Result<(), LaneError> {
+        self.pass()?;
+        self.log.check_owner()
+    }
+
     fn durable(&self) -> u64 {
         if self.pass().is_ok() { self.log.durable() } else { 0 }
     }

@@ -70,6 +70,16 @@ fn whatever_happens_every_input_leads_to_what_it_must() {
     }
 }
 
+/// Found by more seeds: a lane was taken over in the middle of its turn and went on with rows that
+/// its successor had moved on, or no longer found a hold that had ended since. It stopped as broken,
+/// though nothing was, instead of asking whether the lane was still its own.
+#[test]
+fn a_former_owner_that_meets_its_successors_rows_is_fenced_not_broken() {
+    for seed in [5_000_099, 5_000_658, 5_002_813, 5_004_033, 5_004_431, 5_008_622] {
+        assert_eq!(crate::run(seed, 1_000).violation, None, "seed {seed}");
+    }
+}
+
 /// Every planted bug is found, and the same seed is green without it.
 /// `cargo test --release -p jupan-sim --features planted-bugs` prints what found each.
 #[cfg(feature = "planted-bugs")]

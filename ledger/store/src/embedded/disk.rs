@@ -1,9 +1,11 @@
 //! The rows on disk. Everything here blocks.
 
+use super::integrity::Head;
 use super::layout::{self, KeyBytes, LaneRow, SEAL_KEY, Table};
 use crate::limits;
 use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice, UserValue,
+    AbstractTree, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice,
+    UserValue,
 };
 use jupan_schemas::{
     Lane, Micros, OrderId, ProductId, UserId,
@@ -75,11 +77,13 @@ impl Disk {
         })
     }
 
-    /// Seals a new store, and says why another one cannot be used as it is.
-    pub(super) fn defect(&self) -> Result<Option<String>> {
+    /// Seals a new store, and says why another one cannot be used as it is. `heads`: what its
+    /// journals had before they were opened.
+    pub(super) fn defect(&self, heads: &[Head]) -> Result<Option<String>> {
         let seals = Table::ALL.map(|table| self.table(table).get(SEAL_KEY));
         let seals = seals.into_iter().collect::<fjall::Result<Vec<_>>>()?;
-        if seals.iter().all(Option::is_none) && self.table(Table::Meta).is_empty()? {
+        let is_new = seals.iter().all(Option::is_none) && self.table(Table::Meta).is_empty()?;
+        if is_new && heads.is_empty() {
             self.batch(0).commit()?;
             return Ok(None);
         }
@@ -89,9 +93,31 @@ impl Disk {
             return Ok(Some(OTHER_FORMAT.into()));
         };
         self.last_batch.store(last, Ordering::Relaxed);
-        let behind = |table: &&Table| batches[**table as usize].is_none_or(|batch| batch < last);
-        let defect = |table: &Table| format!("table {} has lost rows", table.name());
-        Ok(Table::ALL.iter().find(behind).map(defect))
+        for table in Table::ALL {
+            // One that is ahead has rows of batches that the others have lost.
+            if batches[table as usize] != Some(last) || !self.joins(table, heads)? {
+                return Ok(Some(format!("table {} and others have lost rows", table.name())));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the journals go on where a table's sorted files end: these hold every batch up to some
+    /// one, which has the highest number of the library's and the highest of ours, and no other.
+    fn joins(&self, table: Table, heads: &[Head]) -> Result<bool> {
+        let tree = &self.table(table).tree;
+        let (order, sealed) = loop {
+            let Some(order) = tree.get_highest_persisted_seqno() else { break (None, 0) };
+            let seal = tree.get(SEAL_KEY, order + 1).map_err(fjall::Error::from)?;
+            // Otherwise a file was finished meanwhile, and nothing older is kept for us.
+            if tree.get_highest_persisted_seqno() == Some(order) {
+                let sealed = seal.and_then(|seal| layout::sealed_batch(&seal));
+                break (Some(order), sealed.unwrap_or(0));
+            }
+        };
+        let is_gapless = heads.first().is_none_or(|first| first.sealed <= sealed + 1);
+        let agree = |head: &Head| (Some(head.order) <= order) == (head.sealed <= sealed);
+        Ok(is_gapless && heads.iter().all(agree))
     }
 
     /// Every lane that ever wrote here.

@@ -20,7 +20,7 @@ use std::mem;
 pub const FORMAT: u8 = 1;
 
 /// In every table, before all other keys: the format and the number of the last batch. A table
-/// whose number is lower than that of [`Table::Meta`] has lost rows that a watermark covers.
+/// with another number than [`Table::Meta`] has lost rows, or that one has.
 pub(crate) const SEAL_KEY: &[u8] = &[0];
 
 /// Everything that is kept on disk.

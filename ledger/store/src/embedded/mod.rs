@@ -17,19 +17,20 @@
 //! (its row and its place in the user's list); pending ones one more. A hold that begins and ends
 //! between two batches costs none. This relies on a hold being opened by one row only: its first.
 
-#[cfg(test)]
-mod damage;
 mod disk;
 mod flusher;
 mod generations;
 #[cfg(test)]
 mod golden;
+mod integrity;
 mod lanes;
 mod layout;
 mod lists;
 #[cfg(test)]
 mod looked_through;
 mod open;
+#[cfg(test)]
+mod rot;
 mod scan;
 mod shard;
 mod snapshot;

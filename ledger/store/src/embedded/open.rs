@@ -4,6 +4,7 @@ use super::{
     EmbeddedStore, Rows,
     disk::{Disk, DiskError},
     flusher::Flusher,
+    integrity,
     lanes::Lanes,
 };
 use crate::limits;
@@ -139,10 +140,14 @@ pub(super) fn usable(tables: &Path, broken_mark: &Path) -> Result<Opened, Unusab
     if broken_mark.exists() {
         return Err(Unusable::Wipe("its disk failed when it was last open".into()));
     }
+    let heads = match integrity::heads(tables) {
+        Ok(heads) => heads.map_err(Unusable::Wipe)?,
+        Err(error) => return Err(unusable(&DiskError::Fjall(fjall::Error::Io(error)))),
+    };
     // The library asserts on some broken files; nothing of ours is left half-done by a panic.
     let opened = std::panic::catch_unwind(|| -> Result<Result<Opened, String>, DiskError> {
         let disk = Disk::open(tables)?;
-        if let Some(defect) = disk.defect()? {
+        if let Some(defect) = disk.defect(&heads)? {
             return Ok(Err(defect));
         }
         let lanes = disk.lanes()?;
@@ -150,10 +155,14 @@ pub(super) fn usable(tables: &Path, broken_mark: &Path) -> Result<Opened, Unusab
     });
     match opened {
         Ok(Ok(opened)) => opened.map_err(Unusable::Wipe),
-        Ok(Err(error)) if is_transient(&error) => Err(Unusable::Transient(error.to_string())),
-        Ok(Err(error)) => Err(Unusable::Wipe(error.to_string())),
+        Ok(Err(error)) => Err(unusable(&error)),
         Err(_) => Err(Unusable::Wipe("its files made the library panic".into())),
     }
+}
+
+fn unusable(error: &DiskError) -> Unusable {
+    let cause = error.to_string();
+    if is_transient(error) { Unusable::Transient(cause) } else { Unusable::Wipe(cause) }
 }
 
 /// Whether wiping would not help, or would throw away tables that are fine.

@@ -9,7 +9,11 @@ use jupan_schemas::{
     Lane, Micros, OrderId, UserId,
     rows::{Key, OrderRow, Row, Watermark},
 };
-use std::{path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// A store that nobody else has open.
 pub struct Tamper(Disk);
@@ -18,6 +22,21 @@ impl Tamper {
     /// Opens the tables of a store.
     pub fn open(dir: &Path) -> Self {
         Self(Disk::open(&dir.join("tables")).expect("a closed store"))
+    }
+
+    /// Sorts all rows into files, as is done with many of them; these files, but for those of what is
+    /// known about lanes.
+    pub fn sort_into_files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for table in Table::ALL {
+            let keyspace = self.0.table(table);
+            keyspace.rotate_memtable_and_wait().expect("a disk");
+            if table != Table::Meta {
+                let sorted = fs::read_dir(keyspace.path().join("tables")).expect("a table's files");
+                files.extend(sorted.map(|entry| entry.expect("a file").path()));
+            }
+        }
+        files
     }
 
     /// A row as it is stored.

@@ -1,8 +1,8 @@
 //! Rules 4, 5, 6, 7 and 10: what a lane's writing relies on.
 
 use super::{
-    CRASHES, Fixture, PATIENCE, USERS, WATCH, commit, expected, journal_of, open, read_all, value,
-    values, wait_durable,
+    CRASHES, Fixture, PATIENCE, PRODUCTS, USERS, WATCH, commit, expected, journal_of, open,
+    read_all, value, values, wait_durable,
 };
 use crate::{LaneError, LaneLog, Log, ReadLimit};
 use jupan_schemas::TopicId;
@@ -89,6 +89,24 @@ pub(super) fn an_earlier_owner_is_fenced(fixture: &dyn Fixture) {
     let ticket = later.commit(commit(1)).expect("rule 5: the owner goes on").ticket;
     wait_durable(later.as_mut(), ticket);
     assert_eq!(whole_commits(log.as_ref(), "rule 5: no record of the earlier owner"), 2);
+}
+
+pub(super) fn who_asks_learns_whether_it_is_the_owner(fixture: &dyn Fixture) {
+    let log = fixture.open();
+    let mut owners = vec![open(&log, USERS)];
+    let mut other = open(&log, PRODUCTS);
+    for n in 0..3 {
+        let [earlier @ .., owner] = &mut owners[..] else { panic!("there is an owner") };
+        for lane in [owner, &mut other] {
+            lane.check_owner().expect("rule 5: the owner may go on");
+        }
+        for lane in earlier {
+            let told = lane.check_owner().expect_err("rule 5: an earlier owner is told");
+            assert!(matches!(told, LaneError::Fenced { lane } if lane == USERS), "rule 5: {told}");
+        }
+        owners[n].commit(commit(n)).expect("rule 5: who may go on commits");
+        owners.push(open(&log, USERS));
+    }
 }
 
 pub(super) fn a_new_owner_sees_every_commit(fixture: &dyn Fixture) {

@@ -58,7 +58,7 @@ pub trait Fixture {
 pub type Check = (&'static str, fn(&dyn Fixture));
 
 /// All checks.
-pub const CHECKS: [Check; 20] = [
+pub const CHECKS: [Check; 21] = [
     ("1 offsets: records stay as they are", records::records_stay_as_they_are),
     ("2 append: what is acknowledged survives", records::acknowledged_appends_survive),
     ("2 append: what is refused is not there", records::refused_appends_are_not_there),
@@ -66,7 +66,8 @@ pub const CHECKS: [Check; 20] = [
     ("3 order: of a commit", records::a_commit_keeps_its_order),
     ("4 commit: all or nothing", commits::a_commit_is_all_or_nothing),
     ("4 commit: in order", commits::commits_survive_in_order),
-    ("5 fence", commits::an_earlier_owner_is_fenced),
+    ("5 fence: commits", commits::an_earlier_owner_is_fenced),
+    ("5 fence: who asks", commits::who_asks_learns_whether_it_is_the_owner),
     ("6 tail", commits::a_new_owner_sees_every_commit),
     ("7 unknown outcome", commits::an_unknown_outcome_can_be_asked_about),
     ("8 positions: each record once", reading::poll_returns_each_record_once),

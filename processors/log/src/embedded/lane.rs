@@ -226,6 +226,10 @@ impl LaneLog for EmbeddedLane {
         Ok(Committed { ticket: pushed, journal })
     }
 
+    fn check_owner(&mut self) -> Result<(), LaneError> {
+        self.check(&self.shared.state())
+    }
+
     fn durable(&self) -> u64 {
         self.shared.lane(self.index).durable.load(Ordering::Acquire)
     }

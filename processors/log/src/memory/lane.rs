@@ -235,6 +235,10 @@ impl LaneLog for MemoryLane {
         }
     }
 
+    fn check_owner(&mut self) -> Result<(), LaneError> {
+        self.check(&self.shared.state.lock())
+    }
+
     fn durable(&self) -> u64 {
         self.shared.state.lock().owned[self.index].durable
     }

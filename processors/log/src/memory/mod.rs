@@ -260,7 +260,9 @@ impl MemoryLog {
         if !self.shared.has_room(&state, record.value.len()) {
             return Err(AppendError::Full);
         }
-        match state.faults.next_append() {
+        // Whom nobody tells an outcome cannot be told that it is unknown: it would be lost in silence.
+        let fault = waiter.as_ref().and_then(|_| state.faults.next_append());
+        match fault {
             Some(Fault::AppendUnknown { happened: false }) => return Ok(0),
             Some(_) => return Ok(self.shared.push(&mut state, &[Placed { slot, record }]).1),
             None => {}

@@ -128,6 +128,14 @@ impl LaneLog for FlawedLane {
         Ok(done)
     }
 
+    fn check_owner(&mut self) -> Result<(), LaneError> {
+        match self.log.flaw {
+            Flaw::CallsAnyoneOwner => Ok(()),
+            Flaw::CallsNobodyOwner => Err(LaneError::Fenced { lane: self.lane }),
+            _ => self.inner.check_owner(),
+        }
+    }
+
     fn durable(&self) -> u64 {
         let is_odd = self.asked.fetch_add(1, Ordering::SeqCst) % 2 == 1;
         match self.log.flaw {

@@ -31,6 +31,8 @@ enum Flaw {
     SwapsCommits,
     FencesNobody,
     FencesTooLate,
+    CallsAnyoneOwner,
+    CallsNobodyOwner,
     HidesTail,
     OpensOverUndurable,
     DecidesUnknownLater,
@@ -51,7 +53,7 @@ enum Flaw {
 }
 
 /// Each flaw with the rule that it breaks.
-const FLAWS: [(Flaw, &str); 27] = [
+const FLAWS: [(Flaw, &str); 29] = [
     (Flaw::ChangesTimes, "1 "),
     (Flaw::ReversesReads, "1 "),
     (Flaw::AcknowledgesEarly, "2 "),
@@ -62,6 +64,8 @@ const FLAWS: [(Flaw, &str); 27] = [
     (Flaw::SwapsCommits, "4 "),
     (Flaw::FencesNobody, "5"),
     (Flaw::FencesTooLate, "5"),
+    (Flaw::CallsAnyoneOwner, "5"),
+    (Flaw::CallsNobodyOwner, "5"),
     (Flaw::HidesTail, "6"),
     (Flaw::OpensOverUndurable, "6"),
     (Flaw::DecidesUnknownLater, "7 "),
