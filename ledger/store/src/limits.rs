@@ -9,19 +9,24 @@ pub const LIST_ROWS_MAX: usize = 1_000;
 /// Parts of the memory of the embedded store, each behind its own lock. A user's rows share one.
 pub(crate) const SHARDS: usize = 64;
 
-/// Rows per shard and generation that stay in memory after they were written or read: two
-/// generations in 64 shards make 65,536 rows, 30 to 60 MB of usual orders.
-pub(crate) const CLEAN_ROWS_PER_SHARD: usize = 512;
+/// What rows of one shard that are on disk may weigh together and stay in memory; the last flush
+/// stays in any case. In 64 shards about 65,000 rows, 30 to 60 MB of usual orders.
+pub(crate) const RECENT_WEIGHT_PER_SHARD: usize = 1_024;
+
+/// Small flushes share a map up to this weight.
+pub(crate) const RECENT_WEIGHT_PER_MAP: usize = 256;
+
+/// Emptied maps and lists that had room for more are not used again.
+pub(crate) const REUSED_SLOTS_MAX: usize = 8_192;
 
 /// As many lines as make a row count as one more, where rows are counted to bound memory.
 pub(crate) const LINES_PER_ROW: usize = 16;
 
-/// Rows that count for more do not stay in memory once they are on disk.
-pub(crate) const CLEAN_WEIGHT_MAX: usize = 8;
+/// Rows that count for more do not stay in memory after they were read from disk.
+pub(crate) const RECENT_ROW_WEIGHT_MAX: usize = 8;
 
-/// Ended holds per shard and generation whose end is remembered after their row was deleted, so
-/// that their beginning is not taken for news when it is applied again: 65,536 of 48 bytes.
-pub(crate) const ENDED_HOLDS_PER_SHARD: usize = 512;
+/// Memory for a batch's values, and as much for its keys, that is kept from one batch to the next.
+pub(crate) const BATCH_BYTES_KEPT: usize = 8 << 20;
 
 /// Reads that may wait for the disk at once; more wait for their turn.
 pub(crate) const DISK_READS_MAX: usize = 64;

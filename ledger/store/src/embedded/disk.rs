@@ -11,6 +11,7 @@ use jupan_schemas::{
     Lane, Micros, OrderId, ProductId, UserId,
     rows::{HoldRow, Key, OrderRow, ProductRow, Row, StatementRow},
 };
+use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     mem,
@@ -49,6 +50,8 @@ pub(super) struct Disk {
     tables: Vec<Keyspace>,
     database: Database,
     last_batch: AtomicU64,
+    /// Of the last batch, to be used again: fresh memory costs more than what is written to it.
+    buffers: Mutex<Buffers>,
     /// Makes every write fail.
     #[cfg(test)]
     pub(super) is_full: std::sync::atomic::AtomicBool,
@@ -72,6 +75,7 @@ impl Disk {
             tables,
             database,
             last_batch: AtomicU64::new(0),
+            buffers: Mutex::default(),
             #[cfg(test)]
             is_full: false.into(),
         })
@@ -225,12 +229,9 @@ impl Disk {
 
     /// An empty batch.
     pub(super) fn batch(&self, capacity: usize) -> Batch<'_> {
-        Batch {
-            disk: self,
-            writes: Vec::with_capacity(capacity),
-            values: Vec::new(),
-            row: Vec::new(),
-        }
+        let Buffers { mut writes, values } = mem::take(&mut *self.buffers.lock());
+        writes.reserve(capacity);
+        Batch { disk: self, writes, values }
     }
 
     pub(super) fn table(&self, table: Table) -> &Keyspace {
@@ -244,8 +245,13 @@ pub(super) struct Batch<'a> {
     writes: Vec<Write>,
     /// All values, one behind the other.
     values: Vec<u8>,
-    /// The row that is being encoded.
-    row: Vec<u8>,
+}
+
+/// What a batch gathers in.
+#[derive(Default)]
+struct Buffers {
+    writes: Vec<Write>,
+    values: Vec<u8>,
 }
 
 /// One key's new value, as a part of [`Batch::values`], or its end.
@@ -323,13 +329,16 @@ impl Batch<'_> {
             self.writes.len() + Table::ALL.len(),
         )
         .durability(Some(PersistMode::SyncData));
-        for Write { table, key, value } in self.writes {
+        // A change of a wallet may be there twice, and is the same.
+        self.writes.dedup_by(|a, b| (a.table, a.key.as_ref()) == (b.table, b.key.as_ref()));
+        for Write { table, key, value } in self.writes.drain(..) {
             let table = self.disk.table(table);
             match value {
                 Some(range) => batch.insert(table, key.as_ref(), &self.values[range]),
                 None => batch.remove(table, key.as_ref()),
             }
         }
+        self.give_back();
         let seal = layout::seal(self.disk.last_batch.fetch_add(1, Ordering::Relaxed) + 1);
         for table in &self.disk.tables {
             batch.insert(table, SEAL_KEY, seal);
@@ -337,11 +346,19 @@ impl Batch<'_> {
         Ok(batch.commit()?)
     }
 
+    /// Keeps the buffers for the next batch, unless this one was unusually large.
+    fn give_back(&mut self) {
+        let (mut writes, mut values) = (mem::take(&mut self.writes), mem::take(&mut self.values));
+        values.clear();
+        values.shrink_to(limits::BATCH_BYTES_KEPT);
+        writes.shrink_to(limits::BATCH_BYTES_KEPT / size_of::<Write>());
+        *self.disk.buffers.lock() = Buffers { writes, values };
+    }
+
     fn put<T: Serialize>(&mut self, table: Table, key: KeyBytes, row: &T) -> Result<()> {
-        layout::encode(row, &mut self.row).map_err(DiskError::Encode)?;
-        let row = mem::take(&mut self.row);
-        self.put_bytes(table, key, &row);
-        self.row = row;
+        let start = self.values.len();
+        layout::encode(row, &mut self.values).map_err(DiskError::Encode)?;
+        self.writes.push(Write { table, key, value: Some(start..self.values.len()) });
         Ok(())
     }
 

@@ -230,7 +230,11 @@ impl Rows {
         let weight: usize = taken.iter().map(|rows| rows.weight).sum();
         for (shard, taken) in self.shards.iter().zip(taken) {
             drop(taken);
-            shard.lock().settle();
+            let outworn = shard.lock().settle();
+            if let Some(outworn) = outworn {
+                let emptied = outworn.emptied();
+                shard.lock().reuse(emptied);
+            }
         }
         self.unsaved.fetch_sub(weight, Ordering::Relaxed);
         Ok(())
@@ -257,5 +261,5 @@ pub(super) fn write(rows: &Unsaved, batch: &mut Batch<'_>) -> Result<(), DiskErr
             }
         }
     }
-    rows.statement.values().try_for_each(|row| batch.put_statement(row))
+    rows.statement.iter().try_for_each(|(_, _, row)| batch.put_statement(row))
 }

@@ -198,9 +198,8 @@ pub(crate) fn lane_of_key(key: &[u8]) -> Option<(Role, u16)> {
     Some((role, u16::from_be_bytes(lane.try_into().ok()?)))
 }
 
-/// Replaces what is in `out` with a row's value.
+/// Appends a row's value.
 pub(crate) fn encode<T: Serialize>(row: &T, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
-    out.clear();
     out.push(FORMAT);
     *out = postcard::to_extend(row, mem::take(out))?;
     Ok(())

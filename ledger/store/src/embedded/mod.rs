@@ -19,7 +19,6 @@
 
 mod disk;
 mod flusher;
-mod generations;
 #[cfg(test)]
 mod golden;
 mod integrity;
@@ -29,6 +28,7 @@ mod lists;
 #[cfg(test)]
 mod looked_through;
 mod open;
+mod recent;
 #[cfg(test)]
 mod rot;
 mod scan;
@@ -52,7 +52,7 @@ pub use layout::FORMAT;
 pub use open::{OpenError, Options};
 use parking_lot::Mutex;
 pub use scan::{Bookmark, LaneProgress, Portion, Stored};
-use shard::{Found, Shard};
+use shard::{Found, Shard, Version};
 pub use snapshot::{Sighting, Snapshot};
 use std::{
     collections::BTreeMap,
@@ -158,12 +158,10 @@ impl LaneStore for EmbeddedStore {
 
 impl Rows {
     /// Applies checked rows.
-    fn apply(&self, lane: Lane, mut rows: Vec<Row>) -> Result<(), StoreError> {
-        // Rising order makes "above all that was applied" true for each row of this call, too.
-        if !rows.is_sorted_by_key(|row| row.as_of().sequence) {
-            rows.sort_by_key(|row| row.as_of().sequence);
-        }
-        let Some(highest) = rows.last().map(|row| row.as_of().sequence) else { return Ok(()) };
+    fn apply(&self, lane: Lane, rows: Vec<Row>) -> Result<(), StoreError> {
+        let Some(highest) = rows.iter().map(|row| row.as_of().sequence).max() else {
+            return Ok(());
+        };
         let known = self.lanes.advance(lane, highest);
         // Counted before they can be seen: what a flush takes off was added before.
         let (given, mut added) = (rows.iter().map(shard::weight).sum::<usize>(), 0);
@@ -187,33 +185,26 @@ impl Rows {
                 _ => 0,
             });
         };
-        let sequence = row.as_of().sequence;
-        let is_repeat = sequence <= known.applied;
+        let version = Version { sequence: row.as_of().sequence, lane: lane.index };
+        let (is_repeat, is_first) = (version.sequence <= known.applied, is_first(&row));
         let mut shard = self.shard_of(key).lock();
-        let present = match shard.find(key) {
-            Found::Row(present) => Some((present.as_of().sequence, crate::owner(&present).1)),
-            Found::Ended(sequence) => Some((sequence, lane.index)),
-            Found::Unknown(_) if is_repeat => {
-                // No other thread writes this key, so it stays unknown to memory while the disk is
-                // asked.
-                drop(shard);
-                let present =
-                    self.disk.row(key).map_err(|error| self.broken("read rows", &error))?;
-                shard = self.shard_of(key).lock();
-                present.map(|row| (row.as_of().sequence, crate::owner(&row).1))
-            }
-            Found::Unknown(_) => None,
-        };
+        // Before the first row of a key there is none, if the row is news: that is the common case.
+        let mut present = if is_first && !is_repeat { None } else { shard.version(key) };
+        if is_repeat && present.is_none() {
+            // No other thread writes this key, so it stays unknown to memory while the disk is
+            // asked.
+            drop(shard);
+            let on_disk = self.disk.row(key).map_err(|error| self.broken("read rows", &error))?;
+            present = on_disk.as_ref().map(Version::of);
+            shard = self.shard_of(key).lock();
+        }
         match present {
-            Some((_, owner)) if owner != lane.index => {
+            Some(Version { lane: owner, .. }) if owner != lane.index => {
                 Err(StoreError::WrongLane { key, owner, lane })
             }
-            Some((present, _)) if present >= sequence => Ok(0),
-            Some(_) => Ok(shard.put(key, row, false)),
-            None => {
-                let is_new = is_first(&row) || is_repeat;
-                Ok(shard.put(key, row, is_new))
-            }
+            Some(present) if present.sequence >= version.sequence => Ok(0),
+            Some(_) => Ok(shard.put(key, version, row, false)),
+            None => Ok(shard.put(key, version, row, is_first || is_repeat)),
         }
     }
 
@@ -222,7 +213,7 @@ impl Rows {
         let found = self.shard_of(key).lock().find(key);
         match found {
             Found::Row(row) => Ok(Some(row)),
-            Found::Ended(_) => Ok(None),
+            Found::Ended => Ok(None),
             Found::Unknown(flushes) => self.find_on_disk(key, flushes),
         }
     }
@@ -299,7 +290,7 @@ impl EmbeddedStore {
         let found = self.rows.shard_of(key).lock().find(key);
         let row = match found {
             Found::Row(row) => Some(row),
-            Found::Ended(_) => None,
+            Found::Ended => None,
             Found::Unknown(flushes) => {
                 self.blocking(move |rows| rows.find_on_disk(key, flushes)).await?
             }

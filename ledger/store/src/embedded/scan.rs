@@ -125,7 +125,7 @@ impl Rows {
         let found = self.shard_of(key).lock().find(key);
         match found {
             Found::Row(newer) => *row = newer,
-            Found::Ended(_) => return false,
+            Found::Ended => return false,
             Found::Unknown(_) => {}
         }
         true

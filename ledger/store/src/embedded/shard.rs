@@ -2,43 +2,56 @@
 //! and a while longer.
 //!
 //! A row is *hot* until the flusher takes it, *flushing* until the batch with it is durable, then
-//! *clean*: on disk, and in memory only as long as there is room. Whoever looks for a row asks in
+//! *recent*: on disk, and in memory only as long as there is room. Whoever looks for a row asks in
 //! this order and then the disk, so a row that moves on meanwhile is not missed.
 
-use super::generations::Generations;
-use crate::limits::{CLEAN_ROWS_PER_SHARD, CLEAN_WEIGHT_MAX, ENDED_HOLDS_PER_SHARD, LINES_PER_ROW};
-use hashbrown::HashMap;
+use super::recent::{Recent, SlotMap};
+use crate::limits::{LINES_PER_ROW, RECENT_ROW_WEIGHT_MAX, REUSED_SLOTS_MAX};
+use hashbrown::hash_map::Entry;
 use jupan_schemas::{
     OrderId, ProductId, UserId,
     rows::{Key, OrderRow, Row, StatementRow},
 };
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-    mem,
-    ops::Bound,
-    sync::Arc,
-};
+use std::{cmp::Reverse, mem, sync::Arc};
 
-/// A list of one user's things, newest first.
-type NewestFirst<T> = BTreeMap<(UserId, Reverse<u64>), T>;
+/// Which of a key's rows it is, and whose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Version {
+    /// Of the last entry that changed the row.
+    pub(super) sequence: u64,
+    /// The lane that writes it.
+    pub(super) lane: u16,
+}
 
-/// A row that is not on disk.
+impl Version {
+    pub(super) fn of(row: &Row) -> Self {
+        Self { sequence: row.as_of().sequence, lane: crate::owner(row).1 }
+    }
+}
+
+/// A row in memory. What is asked most is beside it: a row itself is rarely in the processor's
+/// cache.
+#[derive(Clone, Debug)]
 pub(super) struct Slot {
     pub(super) row: Row,
+    pub(super) version: Version,
     /// Nothing of this key is on disk, so what ends here leaves nothing to remove there.
     pub(super) is_new: bool,
     /// The largest [`weight`] that the row had here.
-    weight: usize,
+    pub(super) weight: usize,
 }
 
-/// Rows that are not on disk, and what lists need to find them.
+/// Rows that are not on disk, and what lists need to find them. Lists are in no order: they are
+/// read far less often than written.
 #[derive(Default)]
 pub(super) struct Unsaved {
-    pub(super) rows: HashMap<Key, Slot>,
-    pub(super) statement: NewestFirst<Arc<StatementRow>>,
-    orders: NewestFirst<OrderId>,
-    products: BTreeSet<ProductId>,
+    pub(super) rows: SlotMap,
+    /// By user and sequence; one that was applied again is there twice.
+    pub(super) statement: Vec<(UserId, u64, Arc<StatementRow>)>,
+    /// By user and sequence of the entry that placed them, each once.
+    orders: Vec<(UserId, u64, OrderId)>,
+    /// Each once.
+    products: Vec<ProductId>,
     /// Of all rows together.
     pub(super) weight: usize,
 }
@@ -47,6 +60,37 @@ impl Unsaved {
     /// About how many keys they are on disk.
     pub(super) fn keys(&self) -> usize {
         self.rows.len() + self.orders.len() + self.statement.len()
+    }
+
+    /// Forgets all rows, but not the memory for as many.
+    fn clear(&mut self) {
+        self.rows.clear();
+        if self.rows.capacity() > REUSED_SLOTS_MAX {
+            self.rows = SlotMap::default();
+        }
+        self.statement.clear();
+        self.statement.shrink_to(REUSED_SLOTS_MAX);
+        self.orders.clear();
+        self.orders.shrink_to(REUSED_SLOTS_MAX);
+        self.products.clear();
+        self.weight = 0;
+    }
+}
+
+/// What a shard has let go of. Freeing it takes a while, and needs no lock.
+pub(super) struct Outworn {
+    unsaved: Unsaved,
+    forgotten: Vec<SlotMap>,
+}
+
+impl Outworn {
+    /// Frees the rows; what is left is for [`Shard::reuse`].
+    pub(super) fn emptied(mut self) -> Unsaved {
+        if let Some(largest) = self.forgotten.iter_mut().max_by_key(|rows| rows.capacity()) {
+            mem::swap(&mut self.unsaved.rows, largest);
+        }
+        self.unsaved.clear();
+        self.unsaved
     }
 }
 
@@ -65,75 +109,67 @@ pub(super) fn weight(row: &Row) -> usize {
 pub(super) enum Found {
     /// This is the row.
     Row(Row),
-    /// It is a hold that ended, with this sequence.
-    Ended(u64),
+    /// It is a hold that ended.
+    Ended,
     /// Only the disk knows. The number tells later whether what it said may be kept; see
     /// [`Shard::keep`].
     Unknown(u64),
 }
 
 /// See the module.
+#[derive(Default)]
 pub(super) struct Shard {
     hot: Unsaved,
     flushing: Option<Arc<Unsaved>>,
-    clean: Generations<Key, Row>,
-    ended: Generations<(OrderId, u16), u64>,
+    recent: Recent,
+    /// Empty, with memory that was used before.
+    spare: Unsaved,
     flushes: u64,
-}
-
-impl Default for Shard {
-    fn default() -> Self {
-        Self {
-            hot: Unsaved::default(),
-            flushing: None,
-            clean: Generations::new(CLEAN_ROWS_PER_SHARD),
-            ended: Generations::new(ENDED_HOLDS_PER_SHARD),
-            flushes: 0,
-        }
-    }
 }
 
 impl Shard {
     /// Looks a key up.
-    pub(super) fn find(&mut self, key: Key) -> Found {
-        let unsaved = self.unsaved().find_map(|rows| rows.rows.get(&key).map(|slot| &slot.row));
-        let row = match unsaved {
-            Some(row) => Some(row.clone()),
-            None => self.clean.get(&key),
-        };
-        match (&row, key) {
-            (Some(Row::Hold(hold)), _) if hold.end.is_some() => Found::Ended(hold.as_of.sequence),
-            (Some(_), _) => row.map_or(Found::Unknown(self.flushes), Found::Row),
-            (None, Key::Hold(order, lane)) => match self.ended.get(&(order, lane)) {
-                Some(sequence) => Found::Ended(sequence),
-                None => Found::Unknown(self.flushes),
+    pub(super) fn find(&self, key: Key) -> Found {
+        match self.slot(key) {
+            None => Found::Unknown(self.flushes),
+            Some(slot) => match &slot.row {
+                Row::Hold(hold) if hold.end.is_some() => Found::Ended,
+                row => Found::Row(row.clone()),
             },
-            (None, _) => Found::Unknown(self.flushes),
         }
     }
 
-    /// Makes a row the visible one, and says how much more weight is not on disk.
-    pub(super) fn put(&mut self, key: Key, row: Row, is_new: bool) -> usize {
-        let hot = &mut self.hot;
-        match &row {
-            Row::Order(order) => {
-                hot.orders.insert((order.user_id, Reverse(order.placed)), order.order_id);
-            }
-            Row::Product(product) => {
-                hot.products.insert(product.product_id);
-            }
-            _ => {}
-        }
-        let weight = weight(&row);
-        let added = match hot.rows.get_mut(&key) {
-            Some(slot) => {
+    /// Which row of a key memory has; an ended hold is one.
+    pub(super) fn version(&self, key: Key) -> Option<Version> {
+        self.slot(key).map(|slot| slot.version)
+    }
+
+    fn slot(&self, key: Key) -> Option<&Slot> {
+        let unsaved = self.unsaved().find_map(|rows| rows.rows.get(&key));
+        unsaved.or_else(|| self.recent.get(&key))
+    }
+
+    /// Makes a row the visible one unless a newer one is hot, and says how much more weight is not
+    /// on disk. `is_new`: nothing of the key is on disk.
+    pub(super) fn put(&mut self, key: Key, version: Version, row: Row, is_new: bool) -> usize {
+        let (hot, weight) = (&mut self.hot, weight(&row));
+        let added = match hot.rows.entry(key) {
+            Entry::Occupied(mut place) => {
+                let slot = place.get_mut();
+                if slot.version.sequence >= version.sequence {
+                    return 0;
+                }
                 let added = weight.saturating_sub(slot.weight);
-                slot.weight += added;
-                slot.row = row;
+                *slot = Slot { row, version, is_new: slot.is_new, weight: slot.weight + added };
                 added
             }
-            None => {
-                hot.rows.insert(key, Slot { row, is_new, weight });
+            Entry::Vacant(place) => {
+                match &row {
+                    Row::Order(row) => hot.orders.push((row.user_id, row.placed, row.order_id)),
+                    Row::Product(row) => hot.products.push(row.product_id),
+                    _ => {}
+                }
+                place.insert(Slot { row, version, is_new, weight });
                 weight
             }
         };
@@ -143,41 +179,41 @@ impl Shard {
 
     /// Makes a change of a wallet visible, and says how much more weight is not on disk.
     pub(super) fn put_statement(&mut self, row: Arc<StatementRow>) -> usize {
-        let place = (row.user_id, Reverse(row.as_of.sequence));
-        let added = usize::from(self.hot.statement.insert(place, row).is_none());
-        self.hot.weight += added;
-        added
+        self.hot.statement.push((row.user_id, row.as_of.sequence, row));
+        self.hot.weight += 1;
+        1
     }
 
     /// Keeps what the disk said, unless something was flushed since [`Found::Unknown`] was
     /// returned: then it may be outdated.
     pub(super) fn keep(&mut self, key: Key, row: &Row, flushes: u64) {
-        if self.flushes == flushes && is_kept(row) {
-            self.clean.put(key, row.clone());
+        let weight = weight(row);
+        if self.flushes == flushes && weight <= RECENT_ROW_WEIGHT_MAX {
+            let (row, version) = (row.clone(), Version::of(row));
+            self.recent.keep(key, Slot { row, version, is_new: false, weight });
         }
     }
 
     /// Hands the hot rows to the flusher; they stay readable here.
     pub(super) fn take(&mut self) -> Arc<Unsaved> {
         debug_assert!(self.flushing.is_none(), "one flush at a time");
-        let taken = Arc::new(mem::take(&mut self.hot));
+        let spare = mem::take(&mut self.spare);
+        let taken = Arc::new(mem::replace(&mut self.hot, spare));
         self.flushing = Some(Arc::clone(&taken));
         taken
     }
 
-    /// The rows taken last are on disk now.
-    pub(super) fn settle(&mut self) {
+    /// The rows taken last are on disk now. Returns what is to be freed.
+    pub(super) fn settle(&mut self) -> Option<Outworn> {
         self.flushes += 1;
-        let Some(flushed) = self.flushing.take().and_then(Arc::into_inner) else { return };
-        for (key, slot) in flushed.rows {
-            match &slot.row {
-                Row::Hold(hold) if hold.end.is_some() => {
-                    self.ended.put((hold.order_id, hold.lane), hold.as_of.sequence);
-                }
-                row if is_kept(row) => self.clean.put(key, slot.row),
-                _ => {}
-            }
-        }
+        let mut unsaved = self.flushing.take().and_then(Arc::into_inner)?;
+        let forgotten = self.recent.add(mem::take(&mut unsaved.rows), unsaved.weight);
+        Some(Outworn { unsaved, forgotten })
+    }
+
+    /// Memory for the rows to come.
+    pub(super) fn reuse(&mut self, emptied: Unsaved) {
+        self.spare = emptied;
     }
 
     /// The newest orders of a user, placed before `before`, that are not on disk.
@@ -187,11 +223,8 @@ impl Shard {
         before: Option<u64>,
         limit: usize,
     ) -> Vec<(u64, OrderId)> {
-        let of = |rows| newest_first(rows, user, before, limit);
-        self.unsaved()
-            .flat_map(|rows| of(&rows.orders))
-            .map(|(placed, order)| (placed, *order))
-            .collect()
+        let lists = self.unsaved().map(|rows| rows.orders.as_slice());
+        newest_first(lists, user, before, limit)
     }
 
     /// The newest changes of a wallet before `before` that are not on disk.
@@ -201,22 +234,19 @@ impl Shard {
         before: Option<u64>,
         limit: usize,
     ) -> Vec<Arc<StatementRow>> {
-        self.unsaved()
-            .flat_map(|rows| newest_first(&rows.statement, user, before, limit))
-            .map(|(_, row)| Arc::clone(row))
-            .collect()
+        let lists = self.unsaved().map(|rows| rows.statement.as_slice());
+        newest_first(lists, user, before, limit).into_iter().map(|(_, row)| row).collect()
     }
 
     /// The first products above `after` that are not on disk.
     pub(super) fn products(&self, after: Option<ProductId>, limit: usize) -> Vec<Row> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.unsaved()
-            .flat_map(|rows| {
-                let ids = rows.products.range((from, Bound::Unbounded)).take(limit);
-                ids.filter_map(|id| rows.rows.get(&Key::Product(*id)))
-            })
-            .map(|slot| slot.row.clone())
-            .collect()
+        let listed = self.unsaved().flat_map(|rows| rows.products.iter().copied());
+        let mut ids: Vec<_> = listed.filter(|id| Some(*id) > after).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.truncate(limit);
+        let slots = ids.into_iter().filter_map(|id| self.slot(Key::Product(id)));
+        slots.map(|slot| slot.row.clone()).collect()
     }
 
     /// Visits every order of a lane that is not on disk, older versions of an order before newer
@@ -238,90 +268,119 @@ impl Shard {
     }
 }
 
-/// Rows that are read again soon, unless they are huge. Outcomes are not, ended holds are
-/// remembered elsewhere.
-fn is_kept(row: &Row) -> bool {
-    matches!(row, Row::User(_) | Row::Product(_) | Row::Order(_)) && weight(row) <= CLEAN_WEIGHT_MAX
-}
-
-fn newest_first<T>(
-    list: &NewestFirst<T>,
+fn newest_first<'a, T: Clone + 'a>(
+    lists: impl Iterator<Item = &'a [(UserId, u64, T)]>,
     user: UserId,
     before: Option<u64>,
     limit: usize,
-) -> impl Iterator<Item = (u64, &T)> {
-    let from = match before {
-        Some(sequence) => Bound::Excluded((user, Reverse(sequence))),
-        None => Bound::Included((user, Reverse(u64::MAX))),
-    };
-    let to = Bound::Included((user, Reverse(0)));
-    list.range((from, to)).take(limit).map(|((_, sequence), item)| (sequence.0, item))
+) -> Vec<(u64, T)> {
+    let is_asked = |sequence: u64| before.is_none_or(|before| sequence < before);
+    let of_user = lists.flatten().filter(|(owner, sequence, _)| *owner == user && is_asked(*sequence));
+    let mut found: Vec<_> = of_user.map(|(_, sequence, item)| (*sequence, item)).collect();
+    found.sort_unstable_by_key(|(sequence, _)| Reverse(*sequence));
+    found.dedup_by_key(|(sequence, _)| *sequence);
+    found.into_iter().take(limit).map(|(sequence, item)| (sequence, item.clone())).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::samples;
-    use jupan_schemas::UserId;
+    use crate::{conformance::samples, limits::RECENT_WEIGHT_PER_SHARD};
+
+    const KEY: Key = Key::User(UserId(1));
+
+    fn user(sequence: u64) -> Row {
+        Row::User(samples::user(1, sequence).into())
+    }
+
+    fn put(shard: &mut Shard, key: Key, row: Row) -> usize {
+        shard.put(key, Version::of(&row), row, false)
+    }
+
+    fn flush(shard: &mut Shard) {
+        drop(shard.take());
+        let outworn = shard.settle().expect("what was taken");
+        shard.reuse(outworn.emptied());
+    }
 
     #[test]
     fn what_the_disk_said_before_a_flush_is_not_kept() {
-        let (key, mut shard) = (Key::User(UserId(1)), Shard::default());
-        let row = |sequence| Row::User(samples::user(1, sequence).into());
-        let Found::Unknown(flushes) = shard.find(key) else { panic!("a new shard knows nothing") };
-        assert_eq!(shard.put(key, row(2), false), 1);
-        drop(shard.take());
-        shard.settle();
+        let mut shard = Shard::default();
+        let Found::Unknown(flushes) = shard.find(KEY) else { panic!("a new shard knows nothing") };
+        assert_eq!(put(&mut shard, KEY, user(2)), 1);
+        flush(&mut shard);
         // So many other rows that the newer one is forgotten.
-        for id in 2..2 + 2 * CLEAN_ROWS_PER_SHARD as u64 {
-            shard.clean.put(Key::User(UserId(id)), row(3));
+        for id in 2..4 + RECENT_WEIGHT_PER_SHARD as u64 {
+            put(&mut shard, Key::User(UserId(id)), user(3));
         }
-        shard.keep(key, &row(1), flushes);
-        assert!(matches!(shard.find(key), Found::Unknown(_)), "an outdated row is kept");
-        let Found::Unknown(flushes) = shard.find(key) else { panic!("nothing was kept") };
-        shard.keep(key, &row(2), flushes);
-        assert!(matches!(shard.find(key), Found::Row(kept) if kept == row(2)));
+        flush(&mut shard);
+        shard.keep(KEY, &user(1), flushes);
+        assert!(matches!(shard.find(KEY), Found::Unknown(_)), "an outdated row is kept");
+        let Found::Unknown(flushes) = shard.find(KEY) else { panic!("nothing was kept") };
+        shard.keep(KEY, &user(2), flushes);
+        assert!(matches!(shard.find(KEY), Found::Row(kept) if kept == user(2)));
     }
 
     #[test]
     fn long_rows_weigh_more() {
-        let (key, mut shard) = (Key::User(UserId(1)), Shard::default());
+        let mut shard = Shard::default();
         let mut row = samples::user(1, 1);
         let line = row.cart[0];
         for (lines, added) in [(1, 1), (500, 31), (2, 0), (500, 0)] {
             row.cart = vec![line; lines];
-            assert_eq!(
-                shard.put(key, Row::User(row.clone().into()), false),
-                added,
-                "{lines} lines"
-            );
+            row.as_of.sequence += 1;
+            let row = Row::User(row.clone().into());
+            assert_eq!(put(&mut shard, KEY, row), added, "{lines} lines");
         }
         assert_eq!(shard.take().weight, 32);
         shard.settle();
-        assert!(matches!(shard.find(key), Found::Unknown(_)), "too long to be kept");
+        let Found::Row(Row::User(row)) = shard.find(KEY) else { panic!("the last flush stays") };
+        let mut other = Shard::default();
+        other.keep(KEY, &Row::User(row), 0);
+        assert!(matches!(other.find(KEY), Found::Unknown(_)), "too long to be kept");
     }
 
     #[test]
     fn a_row_is_readable_all_the_way() {
-        let (key, mut shard) = (Key::User(UserId(1)), Shard::default());
-        let row = |sequence| Row::User(samples::user(1, sequence).into());
-        let check = |shard: &mut Shard, sequence, when| {
-            assert!(
-                matches!(shard.find(key), Found::Row(found) if found == row(sequence)),
-                "{when}"
-            );
+        let mut shard = Shard::default();
+        let check = |shard: &Shard, sequence, when| {
+            let found = shard.find(KEY);
+            assert!(matches!(found, Found::Row(found) if found == user(sequence)), "{when}");
         };
-        shard.put(key, row(1), false);
-        check(&mut shard, 1, "hot");
+        put(&mut shard, KEY, user(1));
+        check(&shard, 1, "hot");
         let taken = shard.take();
-        check(&mut shard, 1, "flushing");
-        shard.put(key, row(2), false);
-        check(&mut shard, 2, "hot before flushing");
+        check(&shard, 1, "flushing");
+        put(&mut shard, KEY, user(2));
+        check(&shard, 2, "hot before flushing");
         drop(taken);
         shard.settle();
-        check(&mut shard, 2, "hot before clean");
+        check(&shard, 2, "hot before recent");
+        flush(&mut shard);
+        check(&shard, 2, "recent");
+        put(&mut shard, KEY, user(1));
+        check(&shard, 1, "the caller compares, but for what is hot");
+        put(&mut shard, KEY, user(0));
+        check(&shard, 1, "hot before older");
+    }
+
+    #[test]
+    fn lists_show_each_thing_once_and_the_newest_first() {
+        let mut shard = Shard::default();
+        for sequence in [1, 3, 2, 3] {
+            shard.put_statement(Arc::new(samples::statement(1, sequence)));
+        }
         drop(shard.take());
-        shard.settle();
-        check(&mut shard, 2, "clean");
+        shard.put_statement(Arc::new(samples::statement(1, 4)));
+        shard.put_statement(Arc::new(samples::statement(2, 5)));
+        let check = |before, limit, want: &[u64]| {
+            let rows = shard.statement(UserId(1), before, limit);
+            let sequences: Vec<_> = rows.iter().map(|row| row.as_of.sequence).collect();
+            assert_eq!(sequences, want, "before {before:?}, {limit} rows");
+        };
+        check(None, 9, &[4, 3, 2, 1]);
+        check(None, 2, &[4, 3]);
+        check(Some(3), 9, &[2, 1]);
+        check(Some(1), 9, &[]);
     }
 }
