@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 /// What the names of the load's threads begin with.
 pub(super) const THREADS: &str = "bench-";
 /// Commands on their way at once, unless the plan says otherwise.
-const IN_FLIGHT: usize = 8_192;
+const IN_FLIGHT: usize = 2_048;
 /// Commands that a producer appends side by side.
 const BATCH: usize = 64;
 /// One order in so many is timed.

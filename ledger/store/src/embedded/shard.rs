@@ -275,7 +275,8 @@ fn newest_first<'a, T: Clone + 'a>(
     limit: usize,
 ) -> Vec<(u64, T)> {
     let is_asked = |sequence: u64| before.is_none_or(|before| sequence < before);
-    let of_user = lists.flatten().filter(|(owner, sequence, _)| *owner == user && is_asked(*sequence));
+    let of_user =
+        lists.flatten().filter(|(owner, sequence, _)| *owner == user && is_asked(*sequence));
     let mut found: Vec<_> = of_user.map(|(_, sequence, item)| (*sequence, item)).collect();
     found.sort_unstable_by_key(|(sequence, _)| Reverse(*sequence));
     found.dedup_by_key(|(sequence, _)| *sequence);
