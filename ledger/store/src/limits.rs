@@ -31,6 +31,27 @@ pub(crate) const BATCH_BYTES_KEPT: usize = 8 << 20;
 /// Reads that may wait for the disk at once; more wait for their turn.
 pub(crate) const DISK_READS_MAX: usize = 64;
 
+/// Orders and outcomes in the first filter that knows what is on disk; each further filter takes
+/// twice as many as the one before.
+pub(crate) const KNOWN_KEYS_FIRST: usize = 1 << 17;
+
+/// Bits of a filter for each key that it takes: 256 KiB for the first, 2 to 4 bytes a key in all.
+pub(crate) const KNOWN_KEY_BITS: usize = 16;
+
+/// Bits that a key sets in its filter: a full one takes 7 in 10,000 strange keys for known.
+pub(crate) const KNOWN_KEY_HASHES: u32 = 7;
+
+/// Most filters: 134 million keys in 256 MiB. What comes then makes the last one surer and surer
+/// that it knows a key, until the disk is asked as if there was no filter.
+pub(crate) const KNOWN_KEYS_FILTERS: usize = 10;
+
+/// How long the keys on disk are read at once when a store is opened, and then, for as long as
+/// that took, are not: half a core at most.
+pub(crate) const KNOWN_KEYS_TURN: Duration = Duration::from_millis(10);
+
+/// The longest pause between two such turns, however long the disk took.
+pub(crate) const KNOWN_KEYS_PAUSE_MAX: Duration = Duration::from_millis(100);
+
 /// Things that a scan tells at once, whatever their size.
 pub(crate) const SCAN_ITEMS_MAX: usize = 1_024;
 

@@ -1,6 +1,7 @@
 //! The rows on disk. Everything here blocks.
 
 use super::integrity::Head;
+use super::known_keys::KnownKeys;
 use super::layout::{self, KeyBytes, LaneRow, SEAL_KEY, Table};
 use crate::limits;
 use fjall::{
@@ -52,6 +53,7 @@ pub(super) struct Disk {
     last_batch: AtomicU64,
     /// Of the last batch, to be used again: fresh memory costs more than what is written to it.
     buffers: Mutex<Buffers>,
+    pub(super) known_keys: KnownKeys,
     /// Makes every write fail.
     #[cfg(test)]
     pub(super) is_full: std::sync::atomic::AtomicBool,
@@ -76,6 +78,7 @@ impl Disk {
             database,
             last_batch: AtomicU64::new(0),
             buffers: Mutex::default(),
+            known_keys: KnownKeys::new(limits::KNOWN_KEYS_FIRST),
             #[cfg(test)]
             is_full: false.into(),
         })
@@ -139,8 +142,16 @@ impl Disk {
         Ok(lanes)
     }
 
+    /// Whether there is surely no row with this key; never blocks.
+    pub(super) fn lacks(&self, key: Key) -> bool {
+        self.known_keys.lack(Table::of(key), layout::row_key(key).as_ref())
+    }
+
     /// A row by its key.
     pub(super) fn row(&self, key: Key) -> Result<Option<Row>> {
+        if self.lacks(key) {
+            return Ok(None);
+        }
         let table = Table::of(key);
         let Some(value) = self.table(table).get(layout::row_key(key))? else { return Ok(None) };
         let row = match key {
@@ -324,6 +335,9 @@ impl Batch<'_> {
         // for the next.
         self.writes
             .sort_unstable_by(|a, b| (a.table, a.key.as_ref()).cmp(&(b.table, b.key.as_ref())));
+        // Known before they can be found.
+        let keys = self.writes.iter().map(|write| (write.table, write.key.as_ref()));
+        self.disk.known_keys.add(keys);
         let mut batch = OwnedWriteBatch::with_capacity(
             self.disk.database.clone(),
             self.writes.len() + Table::ALL.len(),

@@ -19,9 +19,11 @@
 
 mod disk;
 mod flusher;
+mod gatherer;
 #[cfg(test)]
 mod golden;
 mod integrity;
+mod known_keys;
 mod lanes;
 mod layout;
 mod lists;
@@ -43,6 +45,7 @@ use crate::{LaneStore, Page, ReadStore, StoreError, limits};
 use async_trait::async_trait;
 use disk::{Disk, DiskError};
 use flusher::Flusher;
+use gatherer::Gatherer;
 use jupan_schemas::{
     CommandId, Lane, Micros, OrderId, ProductId, Role, UserId,
     rows::{Key, OrderRow, OutcomeRow, ProductRow, Row, StatementRow, UserRow, Watermark},
@@ -68,6 +71,7 @@ use std::{
 pub struct EmbeddedStore {
     rows: Arc<Rows>,
     flusher: Flusher,
+    gatherer: Gatherer,
 }
 
 /// What readers, lanes and the flusher share.
@@ -110,12 +114,14 @@ impl EmbeddedStore {
     /// # Errors
     /// [`StoreError::Broken`]
     pub fn close(&self) -> Result<(), StoreError> {
+        self.gatherer.end();
         self.flusher.close()
     }
 
     /// Ends the way a killed process does: what is not on disk is lost.
     #[cfg(any(test, feature = "conformance"))]
     pub fn kill(&self) {
+        self.gatherer.end();
         self.flusher.kill();
     }
 
@@ -291,6 +297,7 @@ impl EmbeddedStore {
         let row = match found {
             Found::Row(row) => Some(row),
             Found::Ended => None,
+            Found::Unknown(_) if self.rows.disk.lacks(key) => None,
             Found::Unknown(flushes) => {
                 self.blocking(move |rows| rows.find_on_disk(key, flushes)).await?
             }

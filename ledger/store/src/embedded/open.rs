@@ -4,6 +4,7 @@ use super::{
     EmbeddedStore, Rows,
     disk::{Disk, DiskError},
     flusher::Flusher,
+    gatherer::{Gatherer, Pace},
     integrity,
     lanes::Lanes,
 };
@@ -70,7 +71,14 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`]
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Arc<Self>, OpenError> {
-        let dir = dir.as_ref();
+        Self::open_at_pace(dir.as_ref(), options, Pace::default())
+    }
+
+    pub(super) fn open_at_pace(
+        dir: &Path,
+        options: Options,
+        pace: Pace,
+    ) -> Result<Arc<Self>, OpenError> {
         let io = |doing, path: &Path| {
             let path = path.to_path_buf();
             move |source| OpenError::Io { doing, path, source }
@@ -104,7 +112,8 @@ impl EmbeddedStore {
             _lock: lock,
         });
         let flusher = Flusher::start(Arc::clone(&rows), &options).map_err(io("write", dir))?;
-        Ok(Arc::new(Self { rows, flusher }))
+        let gatherer = Gatherer::start(Arc::clone(&rows), pace).map_err(io("read", dir))?;
+        Ok(Arc::new(Self { rows, flusher, gatherer }))
     }
 }
 
