@@ -140,7 +140,7 @@ impl Draft {
             let topic = TopicId::inbox(self.lane.role.peer());
             self.add(topic, sent.lane, key_end, Vec::new());
         }
-        self.sequel.statement.extend(core.statement(&entry));
+        core.statement(&entry, &mut self.sequel.statement);
         self.sequel.answers.extend_from_slice(&entry.answers);
         self.open_bytes += entry_bytes;
         self.bytes += entry_bytes;

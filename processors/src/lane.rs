@@ -264,9 +264,8 @@ impl<C: Wired> Worker<C> {
         draft: &mut Draft,
     ) -> Result<(), Stop> {
         self.core.evolve(&entry).map_err(|source| self.broken(source))?;
-        for event in self.core.events(&entry) {
-            draft.push_event(&mut self.codec, &event, self.rules.lanes);
-        }
+        let (codec, lanes) = (&mut self.codec, self.rules.lanes);
+        self.core.events(&entry, &mut |event| draft.push_event(codec, &event, lanes));
         let timers = &mut self.timers;
         C::deadlines(&entry, &mut |order, deadline| timers.set(order, deadline));
         let sent = draft.push(&mut self.codec, &self.core, entry, bytes);

@@ -133,7 +133,7 @@ impl<C: Wired> Worker<C> {
         self.load(&keys)?;
         for entry in &step.entries {
             self.core.evolve(entry).map_err(|source| self.broken(source))?;
-            folded.statement.extend(self.core.statement(entry));
+            self.core.statement(entry, &mut folded.statement);
             folded.answers.extend_from_slice(&entry.answers);
         }
         self.head = Head::after(step, &record.value, self.rules.lanes);
