@@ -164,11 +164,12 @@ pub trait Core: Send {
     /// Adds the rows of all cells that were changed since the last call, each once and as of now.
     fn take_changed(&mut self, rows: &mut Vec<Row>);
 
-    /// The rows that an entry makes and that no later entry changes: a wallet's statement.
-    fn statement(&self, entry: &Entry) -> Vec<Row>;
+    /// Adds the rows that an entry makes and that no later entry changes: a wallet's statement.
+    fn statement(&self, entry: &Entry, rows: &mut Vec<Row>);
 
-    /// What the outside is told about an entry, right after it was evolved.
-    fn events(&self, entry: &Entry) -> Vec<Event>;
+    /// Calls back for each event that the outside is told about an entry, right after it was
+    /// evolved.
+    fn events(&self, entry: &Entry, tell: &mut dyn FnMut(Event));
 
     /// Calls back for each order whose deadline an entry sets (`Some`) or takes away (`None`).
     fn deadlines(entry: &Entry, set: &mut dyn FnMut(OrderId, Option<Micros>));

@@ -3,9 +3,9 @@
 use crate::{head::Head, intake::DeadLetter, role::Wired};
 use bytes::Bytes;
 use jupan_ledger::{Decision, Event};
-use jupan_log::{Commit, CommitRecord, Input, NewRecord};
+use jupan_log::{Commit, CommitRecord, Header, Input, NewRecord};
 use jupan_schemas::{
-    Answer, Change, Codec, Entry, Envelope, Hash, Lane, Message, STEP_BYTES_MAX, Step,
+    Answer, Change, Codec, Entry, Envelope, Hash, KeyText, Lane, Message, STEP_BYTES_MAX, Step,
     SystemBalance, TopicId, WrongReceiver, partition_of,
     planted::{Bug, is_planted},
     rows::Row,
@@ -48,27 +48,44 @@ fn change_bytes_max(change: &Change) -> usize {
     }
 }
 
-/// About how many bytes a step has besides its entries; more only costs a copy.
-const STEP_HEAD_BYTES: usize = 1024;
-
-/// A commit in the making.
-pub(crate) struct Draft {
-    lane: Lane,
-    /// Closed steps, encoded.
-    steps: Vec<Bytes>,
-    /// Entries of the open step, and an upper bound of their size.
-    open: Vec<Entry>,
-    open_bytes: usize,
-    records: Vec<CommitRecord>,
-    bytes: usize,
+/// What follows a commit once it is durable.
+#[derive(Default)]
+pub(crate) struct Sequel {
     /// Entries of the whole commit.
     pub(crate) entries: usize,
     /// Dead letters of the whole commit.
     pub(crate) dead_letters: usize,
     /// Rows that only this commit writes.
     pub(crate) statement: Vec<Row>,
-    /// Outcomes to send once the commit is durable and projected.
+    /// Outcomes to send once the rows are there.
     pub(crate) answers: Vec<Answer>,
+}
+
+/// A message, event or dead letter. Its key starts where the record before it ends.
+struct Drafted {
+    topic: TopicId,
+    partition: u16,
+    key_end: usize,
+    value_end: usize,
+    headers: Vec<Header>,
+}
+
+/// A commit in the making. A lane makes one after the other in the same draft: its buffers and
+/// lists are memory that is warm and large enough.
+pub(crate) struct Draft {
+    lane: Lane,
+    /// Closed steps, encoded.
+    steps: Vec<Bytes>,
+    /// Where a step is encoded.
+    step: Vec<u8>,
+    /// Entries of the open step, and an upper bound of their size.
+    open: Vec<Entry>,
+    open_bytes: usize,
+    records: Vec<Drafted>,
+    /// Keys and values of the records, one behind the other.
+    encoded: Vec<u8>,
+    bytes: usize,
+    sequel: Sequel,
 }
 
 impl Draft {
@@ -76,19 +93,18 @@ impl Draft {
         Self {
             lane,
             steps: Vec::new(),
+            step: Vec::new(),
             open: Vec::new(),
             open_bytes: 0,
             records: Vec::new(),
+            encoded: Vec::new(),
             bytes: 0,
-            entries: 0,
-            dead_letters: 0,
-            statement: Vec::new(),
-            answers: Vec::new(),
+            sequel: Sequel::default(),
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries == 0
+        self.sequel.entries == 0
     }
 
     /// Upper bound of the commit's size so far.
@@ -110,59 +126,67 @@ impl Draft {
         entry_bytes: usize,
     ) -> Result<(), WrongReceiver> {
         for sent in &entry.messages {
-            let mut value = Vec::with_capacity(96);
             let envelope = Envelope {
                 lane: self.lane.index,
                 number: sent.number,
                 stamp: entry.stamp,
                 command_id: entry.command_id,
-                actor: entry.actor.clone(),
+                actor: entry.actor.as_str(),
                 trace_id: entry.trace_id,
-                payload: sent.payload.clone(),
+                payload: &sent.payload,
             };
-            C::encode_message(codec, envelope, &mut value)?;
+            let key_end = self.encoded.len();
+            C::encode_message(codec, envelope, &mut self.encoded)?;
             let topic = TopicId::inbox(self.lane.role.peer());
-            self.add(topic, sent.lane, NewRecord::new(Bytes::new(), value));
+            self.add(topic, sent.lane, key_end, Vec::new());
         }
-        self.statement.extend(core.statement(&entry));
-        self.answers.extend_from_slice(&entry.answers);
+        core.statement(&entry, &mut self.sequel.statement);
+        self.sequel.answers.extend_from_slice(&entry.answers);
         self.open_bytes += entry_bytes;
         self.bytes += entry_bytes;
-        self.entries += 1;
+        self.sequel.entries += 1;
         self.open.push(entry);
         Ok(())
     }
 
     /// Adds what the outside is told.
     pub(crate) fn push_event(&mut self, codec: &mut Codec, event: &Event, lanes: u16) {
-        let (topic, key, value) = match event {
-            Event::Order(event) => (TopicId::OrderEvents, event.user_id.0, codec.to_bytes(event)),
-            Event::Sale(sale) => (TopicId::Sales, sale.product_id.0, codec.to_bytes(sale)),
+        let (topic, key) = match event {
+            Event::Order(event) => (TopicId::OrderEvents, event.user_id.0),
+            Event::Sale(sale) => (TopicId::Sales, sale.product_id.0),
         };
-        self.add(topic, partition_of(key, lanes), NewRecord::new(key.to_string(), value));
+        self.encoded.extend_from_slice(KeyText::of(key).as_bytes());
+        let key_end = self.encoded.len();
+        match event {
+            Event::Order(event) => codec.encode(event, &mut self.encoded),
+            Event::Sale(sale) => codec.encode(sale, &mut self.encoded),
+        }
+        self.add(topic, partition_of(key, lanes), key_end, Vec::new());
     }
 
     /// Adds a dead letter: the raw bytes, with cause and origin as headers.
     pub(crate) fn push_dead(&mut self, topic: TopicId, input: &Input, letter: &DeadLetter) {
         let header = |name: &str, text: String| (name.to_owned(), Bytes::from(text));
-        let record = NewRecord {
-            key: input.record.key.clone(),
-            value: input.record.value.clone(),
-            headers: vec![
-                header("code", letter.code.as_str().to_owned()),
-                header("cause", letter.cause.clone()),
-                header("topic", topic.name().to_owned()),
-                header("partition", self.lane.index.to_string()),
-                header("offset", input.record.offset.to_string()),
-            ],
-        };
-        self.dead_letters += 1;
-        self.add(TopicId::DeadLetters, 0, record);
+        let headers = vec![
+            header("code", letter.code.as_str().to_owned()),
+            header("cause", letter.cause.clone()),
+            header("topic", topic.name().to_owned()),
+            header("partition", self.lane.index.to_string()),
+            header("offset", input.record.offset.to_string()),
+        ];
+        self.encoded.extend_from_slice(&input.record.key);
+        let key_end = self.encoded.len();
+        self.encoded.extend_from_slice(&input.record.value);
+        self.sequel.dead_letters += 1;
+        self.add(TopicId::DeadLetters, 0, key_end, headers);
     }
 
-    fn add(&mut self, topic: TopicId, partition: u16, record: NewRecord) {
-        self.bytes += record.value.len() + record.key.len() + 64;
-        self.records.push(CommitRecord { topic, partition, record });
+    /// Adds the record whose key and value were encoded last.
+    fn add(&mut self, topic: TopicId, partition: u16, key_end: usize, headers: Vec<Header>) {
+        let value_end = self.encoded.len();
+        let start = self.records.last().map_or(0, |last| last.value_end);
+        self.bytes += value_end - start + 64;
+        self.records.push(Drafted { topic, partition, key_end, value_end, headers });
     }
 
     /// Closes the open step: its header says where the lane stands after it.
@@ -175,7 +199,7 @@ impl Draft {
         if self.open.is_empty() {
             return;
         }
-        self.statement.retain(|_| !is_planted(Bug::StatementLost) || self.steps.is_empty());
+        self.sequel.statement.retain(|_| !is_planted(Bug::StatementLost) || self.steps.is_empty());
         let step = Step {
             role: self.lane.role,
             lane: self.lane.index,
@@ -187,26 +211,35 @@ impl Draft {
             balances,
             entries: std::mem::take(&mut self.open),
         };
-        let mut record = Vec::with_capacity(self.open_bytes + STEP_HEAD_BYTES);
-        codec.encode(&step, &mut record);
-        record.shrink_to_fit();
-        assert!(
-            record.len() <= STEP_BYTES_MAX,
-            "a step of {} bytes: estimates are too low",
-            record.len()
-        );
-        head.close_step(&record);
+        self.step.clear();
+        codec.encode(&step, &mut self.step);
+        let bytes = self.step.len();
+        assert!(bytes <= STEP_BYTES_MAX, "a step of {bytes} bytes: estimates are too low");
+        head.close_step(&self.step);
+        self.steps.push(Bytes::copy_from_slice(&self.step));
+        self.open = step.entries;
+        self.open.clear();
         self.open_bytes = 0;
-        self.steps.push(record.into());
     }
 
-    /// What to commit, once the last step is closed.
-    pub(crate) fn take_commit(&mut self, head: &Head) -> Commit {
+    /// What to commit once the last step is closed, and what follows it. Leaves an empty draft.
+    pub(crate) fn take(&mut self, head: &Head) -> (Commit, Sequel) {
         debug_assert!(self.open.is_empty(), "the last step is closed");
-        Commit {
+        let encoded = Bytes::copy_from_slice(&self.encoded);
+        let mut start = 0;
+        let records = self.records.drain(..).map(|drafted| {
+            let Drafted { topic, partition, key_end, value_end, headers } = drafted;
+            let (key, value) = (encoded.slice(start..key_end), encoded.slice(key_end..value_end));
+            start = value_end;
+            CommitRecord { topic, partition, record: NewRecord { key, value, headers } }
+        });
+        let commit = Commit {
             steps: std::mem::take(&mut self.steps),
-            records: std::mem::take(&mut self.records),
+            records: records.collect(),
             positions: head.positions,
-        }
+        };
+        self.encoded.clear();
+        self.bytes = 0;
+        (commit, std::mem::take(&mut self.sequel))
     }
 }

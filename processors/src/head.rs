@@ -132,8 +132,9 @@ impl Head {
 
 /// Messages with their numbers, in the order they were decided.
 pub(crate) fn numbered(head: &mut Head, messages: Vec<(u16, Message)>) -> Option<Vec<Sent>> {
-    messages
-        .into_iter()
-        .map(|(lane, payload)| head.number_to(lane).map(|number| Sent { lane, number, payload }))
-        .collect()
+    let mut sent = Vec::with_capacity(messages.len());
+    for (lane, payload) in messages {
+        sent.push(Sent { lane, number: head.number_to(lane)?, payload });
+    }
+    Some(sent)
 }

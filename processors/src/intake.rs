@@ -3,7 +3,8 @@
 use crate::role::Wired;
 use jupan_log::Input;
 use jupan_schemas::{
-    Asker, Code, Codec, CommandId, DecodeError, Lane, Source, Stamp, TraceId, partition_of,
+    Asker, Code, Codec, CommandId, DecodeError, KeyText, Lane, Source, Stamp, TraceId,
+    partition_of,
     planted::{Bug, is_planted},
 };
 
@@ -95,7 +96,7 @@ fn read_command<C: Wired>(
         let (code, asker) = (Code::Malformed, asked.asker);
         return Intake::Dead(DeadLetter { meta, code, cause, asker });
     }
-    let key_fits = input.record.key == asked.target.to_string().as_bytes();
+    let key_fits = input.record.key == KeyText::of(asked.target).as_bytes();
     let is_at_home = partition_of(asked.target, lanes) == lane.index;
     if (key_fits && is_at_home) || is_planted(Bug::PartitionUnchecked) {
         return Intake::Command(asked.input, asked.meta);

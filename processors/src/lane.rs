@@ -10,7 +10,7 @@
 //! ```
 
 use crate::{
-    draft::{Draft, entry_bytes_max},
+    draft::{Draft, Sequel, entry_bytes_max},
     head::{Head, numbered},
     intake::{self, DeadLetter, Intake, Meta, Sender},
     limits::Limits,
@@ -28,7 +28,7 @@ use jupan_schemas::{
     rows::Key,
 };
 use jupan_store::LaneStore;
-use std::{sync::Arc, time::Duration};
+use std::{mem::take, sync::Arc, time::Duration};
 
 /// What a lane is made of besides its state.
 #[derive(Clone)]
@@ -74,6 +74,10 @@ pub struct Worker<C: Wired> {
     pub(crate) projection: Projection,
     pub(crate) head: Head,
     pub(crate) timers: Timers,
+    /// Empty between batches, as are the lists: kept for their memory, which is large enough.
+    pub(crate) draft: Draft,
+    pub(crate) intakes: Vec<Intake<C::Input>>,
+    pub(crate) keys: Vec<Key>,
     pub(crate) metrics: LaneMetrics,
 }
 
@@ -133,21 +137,22 @@ impl<C: Wired> Worker<C> {
         if let Some(ahead) = inputs.iter().find(|input| input.record.at > latest) {
             return Err(Stop::ClockAhead { lane: self.lane, at: ahead.record.at, now });
         }
-        let intakes: Vec<Intake<C::Input>> = inputs
-            .iter()
-            .map(|input| intake::read::<C>(&mut self.codec, self.lane, self.rules.lanes, input))
-            .collect();
+        let mut intakes = take(&mut self.intakes);
+        let (codec, lane, lanes) = (&mut self.codec, self.lane, self.rules.lanes);
+        intakes.extend(inputs.iter().map(|input| intake::read::<C>(codec, lane, lanes, input)));
         self.prefetch(&intakes)?;
-        let mut draft = Draft::new(self.lane);
-        for (input, intake) in inputs.iter().zip(&intakes) {
+        let mut draft = std::mem::replace(&mut self.draft, Draft::new(lane));
+        for (input, intake) in inputs.iter().zip(&mut intakes) {
             self.decide(input, intake, &mut draft)?;
             if draft.bytes() >= self.limits.commit_bytes_max {
-                self.commit(std::mem::replace(&mut draft, Draft::new(self.lane)))?;
+                self.commit(&mut draft)?;
             }
         }
         if !draft.is_empty() {
-            self.commit(draft)?;
+            self.commit(&mut draft)?;
         }
+        intakes.clear();
+        (self.intakes, self.draft) = (intakes, draft);
         self.metrics.batch(self.core.cells(), self.timers.len());
         Ok(())
     }
@@ -155,7 +160,7 @@ impl<C: Wired> Worker<C> {
     /// Loads what the batch needs and memory lacks. Loaded cells may name further ones, so it
     /// repeats until none is missing: a hold names its products.
     fn prefetch(&mut self, intakes: &[Intake<C::Input>]) -> Result<(), Stop> {
-        let mut keys = Vec::new();
+        let mut keys = take(&mut self.keys);
         for intake in intakes {
             match intake {
                 Intake::Command(input, _) | Intake::Message(input, _, _) => {
@@ -164,7 +169,10 @@ impl<C: Wired> Worker<C> {
                 Intake::Dead(_) => {}
             }
         }
-        self.load(&keys)
+        self.load(&keys)?;
+        keys.clear();
+        self.keys = keys;
+        Ok(())
     }
 
     /// Loads the cells of a footprint that memory lacks.
@@ -184,25 +192,25 @@ impl<C: Wired> Worker<C> {
         Ok(())
     }
 
-    /// Decides one input and adds its entry to the draft.
+    /// Decides one input and adds its entry to the draft. Takes the intake's meta along.
     fn decide(
         &mut self,
         input: &Input,
-        intake: &Intake<C::Input>,
+        intake: &mut Intake<C::Input>,
         draft: &mut Draft,
     ) -> Result<(), Stop> {
         let (source, at) = (input.source, input.record.at);
         let (decision, meta, sender) = match intake {
             Intake::Command(command, meta) => {
-                (self.core.decide(&self.rules, command, at), meta, None)
+                (self.core.decide(&self.rules, command, at), take(meta), None)
             }
             Intake::Message(message, meta, sender) if self.is_new(*sender)? => {
-                (self.core.decide(&self.rules, message, at), meta, Some(*sender))
+                (self.core.decide(&self.rules, message, at), take(meta), Some(*sender))
             }
             Intake::Message(_, meta, _) => {
-                (Ok(Decision::nothing(Verdict::Ignored, Code::Ok)), meta, None)
+                (Ok(Decision::nothing(Verdict::Ignored, Code::Ok)), take(meta), None)
             }
-            Intake::Dead(letter) => (Ok(dead(letter)), &letter.meta, None),
+            Intake::Dead(letter) => (Ok(dead(letter)), take(&mut letter.meta), None),
         };
         let decision = decision.map_err(|source| self.broken(source))?;
         let bytes = self.make_room(&meta.actor, &decision, draft);
@@ -256,9 +264,8 @@ impl<C: Wired> Worker<C> {
         draft: &mut Draft,
     ) -> Result<(), Stop> {
         self.core.evolve(&entry).map_err(|source| self.broken(source))?;
-        for event in self.core.events(&entry) {
-            draft.push_event(&mut self.codec, &event, self.rules.lanes);
-        }
+        let (codec, lanes) = (&mut self.codec, self.rules.lanes);
+        self.core.events(&entry, &mut |event| draft.push_event(codec, &event, lanes));
         let timers = &mut self.timers;
         C::deadlines(&entry, &mut |order, deadline| timers.set(order, deadline));
         let sent = draft.push(&mut self.codec, &self.core, entry, bytes);
@@ -286,7 +293,7 @@ impl<C: Wired> Worker<C> {
     pub(crate) fn place(
         &mut self,
         input: Option<InputRef>,
-        meta: &Meta,
+        meta: Meta,
         cause: Option<Stamp>,
         at: Micros,
         decision: Decision,
@@ -300,7 +307,7 @@ impl<C: Wired> Worker<C> {
             stamp,
             input,
             command_id: meta.command_id,
-            actor: meta.actor.clone(),
+            actor: meta.actor,
             trace_id: meta.trace_id,
             verdict,
             code,
@@ -312,17 +319,18 @@ impl<C: Wired> Worker<C> {
     }
 
     /// The single atomic point: everything of the draft is in the log, or nothing.
-    pub(crate) fn commit(&mut self, mut draft: Draft) -> Result<(), Stop> {
-        self.close_step(&mut draft);
-        let committed = self.log.commit(draft.take_commit(&self.head))?;
-        let mut rows = std::mem::take(&mut draft.statement);
+    pub(crate) fn commit(&mut self, draft: &mut Draft) -> Result<(), Stop> {
+        self.close_step(draft);
+        let (commit, sequel) = draft.take(&self.head);
+        let committed = self.log.commit(commit)?;
+        let Sequel { entries, dead_letters, statement: mut rows, answers } = sequel;
         self.core.take_changed(&mut rows);
         self.projection.push(Pending {
             ticket: committed.ticket,
-            entries: draft.entries,
-            dead_letters: draft.dead_letters,
+            entries,
+            dead_letters,
             rows,
-            answers: draft.answers,
+            answers,
             watermark: self.head.watermark(committed.journal),
         });
         Ok(())

@@ -38,6 +38,9 @@ impl<C: Wired> Worker<C> {
             projection: Projection::new(lane, parts.store.clone()),
             head: Head::new(parts.rules.lanes),
             timers: Timers::default(),
+            draft: Draft::new(lane),
+            intakes: Vec::new(),
+            keys: Vec::new(),
             metrics: LaneMetrics::new(lane),
         };
         let restored = worker.restore(parts);
@@ -130,7 +133,7 @@ impl<C: Wired> Worker<C> {
         self.load(&keys)?;
         for entry in &step.entries {
             self.core.evolve(entry).map_err(|source| self.broken(source))?;
-            folded.statement.extend(self.core.statement(entry));
+            self.core.statement(entry, &mut folded.statement);
             folded.answers.extend_from_slice(&entry.answers);
         }
         self.head = Head::after(step, &record.value, self.rules.lanes);
@@ -158,9 +161,9 @@ impl<C: Wired> Worker<C> {
         let mut draft = Draft::new(self.lane);
         let bytes = self.make_room(&meta.actor, &decision, &mut draft);
         // No input, so no time of its own: its stamp is the next one.
-        let entry = self.place(None, &meta, None, Micros(0), decision)?;
+        let entry = self.place(None, meta, None, Micros(0), decision)?;
         self.record(entry, bytes, &mut draft)?;
-        self.commit(draft)
+        self.commit(&mut draft)
     }
 
     fn decode(&self, record: &LogRecord) -> Result<Step, Stop> {

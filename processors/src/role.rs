@@ -5,7 +5,8 @@ use crate::intake::{Meta, Sender};
 use jupan_ledger::{Asked, Core, products, users};
 use jupan_schemas::{
     Asker, Codec, CommandId, DecodeError, Envelope, ExpireOrder, Message, OrderId, ProductCommand,
-    ProductMessage, Role, Stamp, ToUsers, UserCommand, UserMessage, WrongReceiver,
+    ProductMessage, ProductMessageRef, Role, Stamp, ToUsers, UserCommand, UserMessage,
+    UserMessageRef, WrongReceiver,
 };
 
 /// A decoded command.
@@ -44,7 +45,7 @@ pub trait Wired: Core + 'static {
     #[doc(hidden)]
     fn encode_message(
         codec: &mut Codec,
-        envelope: Envelope<Message>,
+        envelope: Envelope<&Message, &str>,
         out: &mut Vec<u8>,
     ) -> Result<(), WrongReceiver>;
 
@@ -61,15 +62,16 @@ fn sender<P>(envelope: &Envelope<P>) -> Sender {
     Sender { lane: envelope.lane, number: envelope.number, stamp: envelope.stamp }
 }
 
-fn meta<P>(envelope: &Envelope<P>) -> Meta {
+/// Takes the actor out of the envelope: only the entry says who asked.
+fn meta<P>(envelope: &mut Envelope<P>) -> Meta {
     Meta {
         command_id: envelope.command_id,
-        actor: envelope.actor.clone(),
+        actor: std::mem::take(&mut envelope.actor),
         trace_id: envelope.trace_id,
     }
 }
 
-fn with_payload<P, Q: TryFrom<P>>(envelope: Envelope<P>) -> Result<Envelope<Q>, Q::Error> {
+fn with_payload<P, Q: TryFrom<P>, A>(envelope: Envelope<P, A>) -> Result<Envelope<Q, A>, Q::Error> {
     let Envelope { lane, number, stamp, command_id, actor, trace_id, payload } = envelope;
     Ok(Envelope { lane, number, stamp, command_id, actor, trace_id, payload: payload.try_into()? })
 }
@@ -80,12 +82,12 @@ impl Wired for users::Users {
         bytes: &[u8],
         position: u64,
     ) -> Result<Decoded<Self::Input>, DecodeError> {
-        let command: UserCommand = codec.decode(bytes)?;
+        let mut command: UserCommand = codec.decode(bytes)?;
         let target = command.user_id.0;
         let command_id = CommandId::of(Role::Users, target, &command.key);
         let meta = Meta {
             command_id: Some(command_id),
-            actor: command.actor.clone(),
+            actor: std::mem::take(&mut command.actor),
             trace_id: command.trace_id,
         };
         let asker = asker(command.reply_to, position);
@@ -98,18 +100,18 @@ impl Wired for users::Users {
         codec: &Codec,
         bytes: &[u8],
     ) -> Result<DecodedMessage<Self::Input>, DecodeError> {
-        let message: UserMessage = codec.decode(bytes)?;
+        let mut message: UserMessage = codec.decode(bytes)?;
         let is_timer = matches!(message.payload, ToUsers::ExpireOrder(_));
-        let (meta, sender) = (meta(&message), sender(&message));
+        let (meta, sender) = (meta(&mut message), sender(&message));
         Ok((users::Input::Message(message), meta, sender, is_timer))
     }
 
     fn encode_message(
         codec: &mut Codec,
-        envelope: Envelope<Message>,
+        envelope: Envelope<&Message, &str>,
         out: &mut Vec<u8>,
     ) -> Result<(), WrongReceiver> {
-        let message: ProductMessage = with_payload(envelope)?;
+        let message: ProductMessageRef<'_> = with_payload(envelope)?;
         codec.encode(&message, out);
         Ok(())
     }
@@ -134,12 +136,12 @@ impl Wired for products::Products {
         bytes: &[u8],
         position: u64,
     ) -> Result<Decoded<Self::Input>, DecodeError> {
-        let command: ProductCommand = codec.decode(bytes)?;
+        let mut command: ProductCommand = codec.decode(bytes)?;
         let target = command.product_id.0;
         let command_id = CommandId::of(Role::Products, target, &command.key);
         let meta = Meta {
             command_id: Some(command_id),
-            actor: command.actor.clone(),
+            actor: std::mem::take(&mut command.actor),
             trace_id: command.trace_id,
         };
         let asker = asker(command.reply_to, position);
@@ -152,17 +154,17 @@ impl Wired for products::Products {
         codec: &Codec,
         bytes: &[u8],
     ) -> Result<DecodedMessage<Self::Input>, DecodeError> {
-        let message: ProductMessage = codec.decode(bytes)?;
-        let (meta, sender) = (meta(&message), sender(&message));
+        let mut message: ProductMessage = codec.decode(bytes)?;
+        let (meta, sender) = (meta(&mut message), sender(&message));
         Ok((products::Input::Message(message), meta, sender, false))
     }
 
     fn encode_message(
         codec: &mut Codec,
-        envelope: Envelope<Message>,
+        envelope: Envelope<&Message, &str>,
         out: &mut Vec<u8>,
     ) -> Result<(), WrongReceiver> {
-        let message: UserMessage = with_payload(envelope)?;
+        let message: UserMessageRef<'_> = with_payload(envelope)?;
         codec.encode(&message, out);
         Ok(())
     }

@@ -4,9 +4,10 @@
 //! unknown symbols) and takes the same path from there. Only resolution looks at schemas.
 
 use crate::{
-    CommandResult, Fingerprint, Micros, OrderEvent, ProductCommand, ProductMessage, Role, Sale,
-    Step, TopProducts, TraceId, UserCommand, UserMessage, commands::fingerprint, datum,
-    resolution::Plan, shape::Shape, versions::EARLIER,
+    CommandResult, Fingerprint, Micros, OrderEvent, ProductCommand, ProductMessage,
+    ProductMessageRef, Role, Sale, Step, TopProducts, TraceId, UserCommand, UserMessage,
+    UserMessageRef, commands::fingerprint, datum, resolution::Plan, shape::Shape,
+    versions::EARLIER,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -77,17 +78,29 @@ impl SchemaName {
 /// Version of the contract: rises when any schema changes.
 pub const VERSION: u32 = 2;
 
-/// A value that has a schema of its own.
-pub trait Record: Serialize + DeserializeOwned {
+/// A value that is written with a schema of its own.
+pub trait Written: Serialize {
     /// Which schema.
     const SCHEMA: SchemaName;
 }
 
+/// A value that is read as well.
+pub trait Record: Written + DeserializeOwned {}
+impl<T: Written + DeserializeOwned> Record for T {}
+
 macro_rules! records {
     ($($name:ident),*) => {
-        $(impl Record for $name { const SCHEMA: SchemaName = SchemaName::$name; })*
+        $(impl Written for $name { const SCHEMA: SchemaName = SchemaName::$name; })*
     };
 }
+impl Written for UserMessageRef<'_> {
+    const SCHEMA: SchemaName = SchemaName::UserMessage;
+}
+
+impl Written for ProductMessageRef<'_> {
+    const SCHEMA: SchemaName = SchemaName::ProductMessage;
+}
+
 records!(
     UserCommand,
     ProductCommand,
@@ -177,7 +190,7 @@ impl Codec {
     /// # Panics
     /// Where a number is above what Avro's signed integers hold: ids, offsets and sequences of 2^63 or more,
     /// partitions of 2^31 or more. None of them is reached by counting, and none comes out of `decode`.
-    pub fn encode<T: Record>(&self, value: &T, out: &mut Vec<u8>) {
+    pub fn encode<T: Written>(&self, value: &T, out: &mut Vec<u8>) {
         out.push(MAGIC);
         out.extend_from_slice(&self.ids.of(T::SCHEMA).to_be_bytes());
         write_datum(value, out);
@@ -187,7 +200,7 @@ impl Codec {
     ///
     /// # Panics
     /// As [`Codec::encode`].
-    pub fn to_bytes<T: Record>(&self, value: &T) -> Vec<u8> {
+    pub fn to_bytes<T: Written>(&self, value: &T) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
         self.encode(value, &mut out);
         out

@@ -90,19 +90,36 @@ impl fmt::Display for Lane {
 /// The partition of a decimal key, as Kafka's own clients compute it (murmur2, sign bit cleared), so that any
 /// producer in any language sends a key where its lane is.
 pub fn partition_of(id: u64, partitions: u16) -> u16 {
-    let mut digits = [0u8; 20];
-    let mut start = digits.len();
-    let mut rest = id;
-    loop {
-        start -= 1;
-        digits[start] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-        if rest == 0 {
-            break;
+    let hash = murmur2(KeyText::of(id).as_bytes()) & 0x7fff_ffff;
+    u16::try_from(hash % u32::from(partitions.max(1))).unwrap_or(0)
+}
+
+/// A record's key: an id in decimal digits, written where it stands.
+pub struct KeyText {
+    digits: [u8; 20],
+    start: usize,
+}
+
+impl KeyText {
+    /// The key of this user or product.
+    pub fn of(id: u64) -> Self {
+        let mut digits = [0u8; 20];
+        let mut start = digits.len();
+        let mut rest = id;
+        loop {
+            start -= 1;
+            digits[start] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+            if rest == 0 {
+                return Self { digits, start };
+            }
         }
     }
-    let hash = murmur2(&digits[start..]) & 0x7fff_ffff;
-    u16::try_from(hash % u32::from(partitions.max(1))).unwrap_or(0)
+
+    /// Its digits.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.digits[self.start..]
+    }
 }
 
 /// MurmurHash2 with the seed of Kafka's default partitioner (Austin Appleby's public-domain algorithm).

@@ -37,7 +37,7 @@ mod versions;
 pub use amounts::{BALANCE_MAX, Micros, Money, PRICE_AND_STOCK_MAX, Stamp, Units};
 pub use changes::*;
 pub use code::Code;
-pub use codec::{Codec, DecodeError, Record, SchemaError, SchemaIds, SchemaName, VERSION};
+pub use codec::{Codec, DecodeError, Record, SchemaError, SchemaIds, SchemaName, VERSION, Written};
 pub use commands::*;
 pub use events::*;
 pub use ids::*;

@@ -105,10 +105,28 @@ pub enum ToProducts {
     Return(Return),
 }
 
+/// [`ToUsers`] as it is written: borrowed from the entry that sends it. Timers have no entry.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[allow(missing_docs, reason = "each variant wraps the record of the same name")]
+pub enum ToUsersRef<'a> {
+    Reserved(&'a Reserved),
+    Refused(&'a Refused),
+}
+
+/// [`ToProducts`] as it is written: borrowed from the entry that sends it.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[allow(missing_docs, reason = "each variant wraps the record of the same name")]
+pub enum ToProductsRef<'a> {
+    Reserve(&'a Reserve),
+    Settle(&'a Settle),
+    Release(&'a Release),
+    Return(&'a Return),
+}
+
 /// The envelope of an inbox record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Envelope<P> {
+pub struct Envelope<P, A = String> {
     /// The sending lane, of the other role.
     pub lane: u16,
     /// Dense per pair of lanes, from 1; 0 for a timer's record, which has no sender.
@@ -118,7 +136,7 @@ pub struct Envelope<P> {
     /// The command that caused it.
     pub command_id: Option<CommandId>,
     /// Who asked.
-    pub actor: String,
+    pub actor: A,
     /// The asker's trace.
     pub trace_id: Option<TraceId>,
     /// What is told.
@@ -129,6 +147,36 @@ pub struct Envelope<P> {
 pub type UserMessage = Envelope<ToUsers>;
 /// A record of `product-inbox`.
 pub type ProductMessage = Envelope<ToProducts>;
+/// A record of `user-inbox` as it is written.
+pub type UserMessageRef<'a> = Envelope<ToUsersRef<'a>, &'a str>;
+/// A record of `product-inbox` as it is written.
+pub type ProductMessageRef<'a> = Envelope<ToProductsRef<'a>, &'a str>;
+
+impl<'a> TryFrom<&'a Message> for ToUsersRef<'a> {
+    type Error = WrongReceiver;
+
+    fn try_from(message: &'a Message) -> Result<Self, WrongReceiver> {
+        match message {
+            Message::Reserved(m) => Ok(Self::Reserved(m)),
+            Message::Refused(m) => Ok(Self::Refused(m)),
+            _ => Err(WrongReceiver),
+        }
+    }
+}
+
+impl<'a> TryFrom<&'a Message> for ToProductsRef<'a> {
+    type Error = WrongReceiver;
+
+    fn try_from(message: &'a Message) -> Result<Self, WrongReceiver> {
+        match message {
+            Message::Reserve(m) => Ok(Self::Reserve(m)),
+            Message::Settle(m) => Ok(Self::Settle(m)),
+            Message::Release(m) => Ok(Self::Release(m)),
+            Message::Return(m) => Ok(Self::Return(m)),
+            _ => Err(WrongReceiver),
+        }
+    }
+}
 
 impl TryFrom<Message> for ToUsers {
     type Error = WrongReceiver;
@@ -160,3 +208,56 @@ impl TryFrom<Message> for ToProducts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("lanes of this role take no such message")]
 pub struct WrongReceiver;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Codec, Money, Units, UserId};
+
+    fn envelope<P, A: From<&'static str>>(payload: P) -> Envelope<P, A> {
+        let (actor, trace_id) = ("user:7".into(), TraceId::parse(&"4b".repeat(16)));
+        let command_id = OrderId::of(UserId(7), "k").command();
+        Envelope { lane: 3, number: 41, stamp: Stamp(9), command_id, actor, trace_id, payload }
+    }
+
+    fn owned(codec: &Codec, message: Message) -> Vec<u8> {
+        match ToUsers::try_from(message.clone()) {
+            Ok(payload) => codec.to_bytes::<UserMessage>(&envelope(payload)),
+            Err(WrongReceiver) => {
+                let payload = ToProducts::try_from(message).expect("a message of either role");
+                codec.to_bytes::<ProductMessage>(&envelope(payload))
+            }
+        }
+    }
+
+    fn borrowed(codec: &Codec, message: &Message) -> Vec<u8> {
+        match ToUsersRef::try_from(message) {
+            Ok(payload) => codec.to_bytes::<UserMessageRef<'_>>(&envelope(payload)),
+            Err(WrongReceiver) => {
+                let payload = ToProductsRef::try_from(message).expect("a message of either role");
+                codec.to_bytes::<ProductMessageRef<'_>>(&envelope(payload))
+            }
+        }
+    }
+
+    /// The golden files hold the owned form.
+    #[test]
+    fn a_borrowed_message_is_written_like_an_owned_one() {
+        let order_id = OrderId::of(UserId(7), "k");
+        let (product_id, quantity) = (ProductId(5), Units(2));
+        let lines = vec![PricedLine { product_id, quantity, price: Money(300) }];
+        let sold_at = Micros(17);
+        let asked = vec![Line { product_id, quantity }];
+        let codec = Codec::embedded();
+        for message in [
+            Message::Reserve(Reserve { order_id, lines: asked }),
+            Message::Reserved(Reserved { order_id, lines: lines.clone() }),
+            Message::Refused(Refused { order_id, code: Code::OutOfStock, product_id }),
+            Message::Settle(Settle { order_id, sold_at }),
+            Message::Release(Release { order_id }),
+            Message::Return(Return { order_id, lines, sold_at }),
+        ] {
+            assert_eq!(borrowed(&codec, &message), owned(&codec, message.clone()), "{message:?}");
+        }
+    }
+}

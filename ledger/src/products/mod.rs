@@ -158,12 +158,10 @@ impl Core for Products {
         project::take_changed(self, rows);
     }
 
-    fn statement(&self, _entry: &Entry) -> Vec<Row> {
-        Vec::new()
-    }
+    fn statement(&self, _entry: &Entry, _rows: &mut Vec<Row>) {}
 
-    fn events(&self, entry: &Entry) -> Vec<Event> {
-        project::events(self, entry)
+    fn events(&self, entry: &Entry, tell: &mut dyn FnMut(Event)) {
+        project::events(self, entry, tell);
     }
 
     fn deadlines(_entry: &Entry, _set: &mut dyn FnMut(OrderId, Option<Micros>)) {}

@@ -53,26 +53,24 @@ pub(super) fn take_changed(products: &mut Products, rows: &mut Vec<Row>) {
 }
 
 /// One sale for each line of a hold that was settled, and for each line that came back.
-pub(super) fn events(products: &Products, entry: &Entry) -> Vec<Event> {
-    let mut sales = Vec::new();
+pub(super) fn events(products: &Products, entry: &Entry, tell: &mut dyn FnMut(Event)) {
     for change in &entry.changes {
         match change {
             Change::HoldEnded(HoldEnded { order_id, sold_at: Some(sold_at), .. }) => {
                 let Some(hold) = products.holds.peek(*order_id) else { continue };
                 let sold = |line| sale(products.lane, entry, *order_id, *sold_at, line);
-                sales.extend(hold.lines.iter().map(sold));
+                hold.lines.iter().map(sold).map(Event::Sale).for_each(&mut *tell);
             }
             Change::LinesReturned(LinesReturned { order_id, lines, sold_at }) => {
                 let returned = |line| {
                     let sale = sale(products.lane, entry, *order_id, *sold_at, line);
                     Sale { units: Units(-sale.units.0), amount: Money(-sale.amount.0), ..sale }
                 };
-                sales.extend(lines.iter().map(returned));
+                lines.iter().map(returned).map(Event::Sale).for_each(&mut *tell);
             }
             _ => {}
         }
     }
-    sales.into_iter().map(Event::Sale).collect()
 }
 
 fn sale(lane: u16, entry: &Entry, order_id: OrderId, sold_at: Micros, line: &PricedLine) -> Sale {

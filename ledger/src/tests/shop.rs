@@ -128,8 +128,8 @@ impl<C: Core> Lane<C> {
         }
         self.core.evolve(entry).expect("folds again");
         assert_eq!(rows(&self.core), after, "folded twice: {entry:?}");
-        self.events.extend(self.core.events(entry));
-        self.statement.extend(self.core.statement(entry));
+        self.core.events(entry, &mut |event| self.events.push(event));
+        self.core.statement(entry, &mut self.statement);
         let deadlines = &mut self.deadlines;
         C::deadlines(entry, &mut |order, deadline| {
             match deadline {

@@ -183,12 +183,12 @@ impl Core for Users {
         project::take_changed(self, rows);
     }
 
-    fn statement(&self, entry: &Entry) -> Vec<Row> {
-        project::statement(self.lane, entry)
+    fn statement(&self, entry: &Entry, rows: &mut Vec<Row>) {
+        project::statement(self.lane, entry, rows);
     }
 
-    fn events(&self, entry: &Entry) -> Vec<Event> {
-        project::events(self, entry)
+    fn events(&self, entry: &Entry, tell: &mut dyn FnMut(Event)) {
+        project::events(self, entry, tell);
     }
 
     fn deadlines(entry: &Entry, set: &mut dyn FnMut(OrderId, Option<Micros>)) {

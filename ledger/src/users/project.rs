@@ -50,8 +50,8 @@ pub(super) fn take_changed(users: &mut Users, rows: &mut Vec<Row>) {
 }
 
 /// One line for each change of a wallet.
-pub(super) fn statement(lane: u16, entry: &Entry) -> Vec<Row> {
-    let Some(input) = entry.input else { return Vec::new() };
+pub(super) fn statement(lane: u16, entry: &Entry, rows: &mut Vec<Row>) {
+    let Some(input) = entry.input else { return };
     let as_of = AsOf { sequence: entry.sequence, stamp: entry.stamp };
     let order_id = entry.changes.iter().find_map(|change| match change {
         Change::OrderEnded(ended) => Some(ended.order_id),
@@ -69,7 +69,7 @@ pub(super) fn statement(lane: u16, entry: &Entry) -> Vec<Row> {
         at: input.at,
     };
     let wallets = entry.postings.iter().filter(|posting| posting.account == Account::Wallet);
-    wallets.map(|posting| Row::Statement(Arc::new(line(posting)))).collect()
+    rows.extend(wallets.map(|posting| Row::Statement(Arc::new(line(posting)))));
 }
 
 fn kind(posting: &Posting, order_id: Option<OrderId>) -> StatementKind {
@@ -81,7 +81,7 @@ fn kind(posting: &Posting, order_id: Option<OrderId>) -> StatementKind {
 }
 
 /// One event for each change of an order that the outside can see.
-pub(super) fn events(users: &Users, entry: &Entry) -> Vec<Event> {
+pub(super) fn events(users: &Users, entry: &Entry, tell: &mut dyn FnMut(Event)) {
     let changed = entry.changes.iter().filter_map(|change| match change {
         Change::OrderPlaced(placed) => Some((placed.order_id, OrderStatus::Pending)),
         Change::OrderReserved(reserved) => Some((reserved.order_id, OrderStatus::Pending)),
@@ -89,7 +89,8 @@ pub(super) fn events(users: &Users, entry: &Entry) -> Vec<Event> {
         Change::LinesRefunded(refunded) => Some((refunded.order_id, refunded.status)),
         _ => None,
     });
-    changed.filter_map(|(id, status)| event(users, entry, id, status)).map(Event::Order).collect()
+    let events = changed.filter_map(|(id, status)| event(users, entry, id, status));
+    events.map(Event::Order).for_each(tell);
 }
 
 fn event(users: &Users, entry: &Entry, id: OrderId, status: OrderStatus) -> Option<OrderEvent> {

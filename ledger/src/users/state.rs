@@ -6,7 +6,6 @@ use jupan_schemas::{
     Money, PricedLine, ProductId, partition_of,
     rows::{AsOf, OrderLine},
 };
-use std::collections::{BTreeMap, BTreeSet};
 
 impl Cell for User {
     fn as_of(&self) -> AsOf {
@@ -38,9 +37,13 @@ impl Cell for Order {
     }
 }
 
-/// The product lanes that have lines of an order, in order.
-pub(crate) fn lanes_of(order: &Order, lanes: u16) -> BTreeSet<u16> {
-    order.lines.iter().map(|line| partition_of(line.product_id.0, lanes)).collect()
+/// The product lanes that have lines of an order, each once and in order.
+pub(crate) fn lanes_of(order: &Order, lanes: u16) -> Vec<u16> {
+    let lane_of = |line: &OrderLine| partition_of(line.product_id.0, lanes);
+    let mut of_order: Vec<u16> = order.lines.iter().map(lane_of).collect();
+    of_order.sort_unstable();
+    of_order.dedup();
+    of_order
 }
 
 /// Lines by the product lane that has their products, in the order of the lanes.
@@ -48,10 +51,14 @@ pub(crate) fn by_lane<T>(
     lines: impl IntoIterator<Item = T>,
     lanes: u16,
     product: impl Fn(&T) -> ProductId,
-) -> BTreeMap<u16, Vec<T>> {
-    let mut of_lanes: BTreeMap<u16, Vec<T>> = BTreeMap::new();
+) -> Vec<(u16, Vec<T>)> {
+    let mut of_lanes: Vec<(u16, Vec<T>)> = Vec::new();
     for line in lines {
-        of_lanes.entry(partition_of(product(&line).0, lanes)).or_default().push(line);
+        let lane = partition_of(product(&line).0, lanes);
+        match of_lanes.binary_search_by_key(&lane, |(known, _)| *known) {
+            Ok(place) => of_lanes[place].1.push(line),
+            Err(place) => of_lanes.insert(place, (lane, vec![line])),
+        }
     }
     of_lanes
 }

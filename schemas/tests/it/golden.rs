@@ -10,7 +10,7 @@ use crate::{
     samples::{self, Sample},
     with_id,
 };
-use jupan_schemas::{Codec, OrderEvent, Record, SchemaName, Units, VERSION};
+use jupan_schemas::{Codec, OrderEvent, SchemaName, Units, VERSION, Written};
 use serde_json::Value as Json;
 use std::{collections::BTreeSet, env, fmt::Write, fs, path::PathBuf};
 

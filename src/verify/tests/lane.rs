@@ -255,7 +255,7 @@ impl<C: Driven> LaneOf<C> {
     }
 
     fn derive(&self, codec: &mut Codec, rules: &Rules, entry: &Entry, batch: &mut Batch) {
-        for event in self.core.events(entry) {
+        self.core.events(entry, &mut |event| {
             let (topic, id, value) = match &event {
                 Event::Order(event) => {
                     (TopicId::OrderEvents, event.user_id.0, codec.to_bytes(event))
@@ -265,7 +265,7 @@ impl<C: Driven> LaneOf<C> {
             let partition = partition_of(id, rules.lanes);
             let key = id.to_string().into_bytes();
             batch.records.push(Draft { topic, partition, key, value });
-        }
+        });
         for sent in &entry.messages {
             let value = self.message(codec, entry, sent);
             let topic = TopicId::inbox(self.lane.role.peer());

@@ -94,7 +94,7 @@ fn rows<C: Core>(core: &mut C, step: &Step) -> Vec<Row> {
             core.entry_footprint(entry, &mut keys);
         }
         core.evolve(entry).expect("the shop is sound");
-        rows.extend(core.statement(entry));
+        core.statement(entry, &mut rows);
     }
     rows.extend(touched.into_iter().filter_map(|key| core.row(key)));
     rows
