@@ -126,8 +126,8 @@ fn commands_and_messages_that_are_not_told_are_found() {
         &[
             (
                 "schemas/src/messages.rs",
-                "    Return(Return),\n}\n\n/// The envelope",
-                "    Return(Return),\n    Recount(Recount),\n}\n\n/// The envelope",
+                "    Return(Return),\n}\n\n/// [`ToUsers`] as",
+                "    Return(Return),\n    Recount(Recount),\n}\n\n/// [`ToUsers`] as",
                 "Recount is missing",
             ),
             (
