@@ -114,6 +114,11 @@ pub fn one_lane(fixture: &impl Fixture) {
     let result = store.apply(intruder, vec![Row::from(user)]);
     check_refused(&result, "a second lane writes a user");
     assert_eq!(View::of(&*store).user(1), Some(samples::user(1, 13)));
+    let mut order = samples::order(2, 1, 1, 1, OrderStatus::Pending);
+    apply(&*store, USERS, Row::from(order.clone()));
+    (order.lane, order.placed, order.as_of.sequence) = (intruder.index, 20, 20);
+    let result = store.apply(intruder, vec![Row::from(order)]);
+    check_refused(&result, "a second lane places an order");
     let mut statement = samples::statement(1, 15);
     statement.lane = intruder.index;
     let result = store.apply(USERS, vec![Row::from(statement)]);

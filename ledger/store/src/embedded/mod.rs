@@ -204,14 +204,13 @@ impl Rows {
             present = on_disk.as_ref().map(Version::of);
             shard = self.shard_of(key).lock();
         }
-        match present {
-            Some(Version { lane: owner, .. }) if owner != lane.index => {
-                Err(StoreError::WrongLane { key, owner, lane })
-            }
+        let put = match present {
+            Some(present) if present.lane != lane.index => Err(present.lane),
             Some(present) if present.sequence >= version.sequence => Ok(0),
-            Some(_) => Ok(shard.put(key, version, row, false)),
-            None => Ok(shard.put(key, version, row, is_first || is_repeat)),
-        }
+            Some(_) => shard.put(key, version, row, false),
+            None => shard.put(key, version, row, is_first || is_repeat),
+        };
+        put.map_err(|owner| StoreError::WrongLane { key, owner, lane })
     }
 
     /// Looks a row up in memory, then on disk: blocks. An ended hold is none.

@@ -151,13 +151,25 @@ impl Shard {
 
     /// Makes a row the visible one unless a newer one is hot, and says how much more weight is not
     /// on disk. `is_new`: nothing of the key is on disk.
-    pub(super) fn put(&mut self, key: Key, version: Version, row: Row, is_new: bool) -> usize {
+    ///
+    /// # Errors
+    /// The lane whose row is hot, where it is another one.
+    pub(super) fn put(
+        &mut self,
+        key: Key,
+        version: Version,
+        row: Row,
+        is_new: bool,
+    ) -> Result<usize, u16> {
         let (hot, weight) = (&mut self.hot, weight(&row));
         let added = match hot.rows.entry(key) {
             Entry::Occupied(mut place) => {
                 let slot = place.get_mut();
+                if slot.version.lane != version.lane {
+                    return Err(slot.version.lane);
+                }
                 if slot.version.sequence >= version.sequence {
-                    return 0;
+                    return Ok(0);
                 }
                 let added = weight.saturating_sub(slot.weight);
                 *slot = Slot { row, version, is_new: slot.is_new, weight: slot.weight + added };
@@ -174,7 +186,7 @@ impl Shard {
             }
         };
         hot.weight += added;
-        added
+        Ok(added)
     }
 
     /// Makes a change of a wallet visible, and says how much more weight is not on disk.
@@ -295,7 +307,7 @@ mod tests {
     }
 
     fn put(shard: &mut Shard, key: Key, row: Row) -> usize {
-        shard.put(key, Version::of(&row), row, false)
+        shard.put(key, Version::of(&row), row, false).expect("one lane writes")
     }
 
     fn flush(shard: &mut Shard) {
