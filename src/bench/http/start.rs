@@ -12,7 +12,7 @@ use std::{
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(1);
 /// A shop that is not back after so long is not coming.
-const START_MAX: Duration = Duration::from_secs(600);
+const START_MAX: Duration = Duration::from_secs(3_600);
 
 /// Milliseconds from just before the process was made.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
