@@ -3,6 +3,7 @@
 
 use super::{
     disk::Disk,
+    integrity,
     layout::{self, LaneRow, Table},
 };
 use jupan_schemas::{
@@ -21,7 +22,12 @@ pub struct Tamper(Disk);
 impl Tamper {
     /// Opens the tables of a store.
     pub fn open(dir: &Path) -> Self {
-        Self(Disk::open(&dir.join("tables")).expect("a closed store"))
+        let tables = dir.join("tables");
+        let heads = integrity::heads(&tables).expect("readable files").expect("sound files");
+        let disk = Disk::open(&tables).expect("a closed store");
+        // From here on the disk also knows which batch was the last: the next one has to follow it.
+        assert_eq!(disk.defect(&heads).expect("readable tables"), None, "the store is damaged");
+        Self(disk)
     }
 
     /// Sorts all rows into files, as is done with many of them; these files, but for those of what is
