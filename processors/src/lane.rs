@@ -28,7 +28,7 @@ use jupan_schemas::{
     rows::Key,
 };
 use jupan_store::LaneStore;
-use std::{mem::take, sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 /// What a lane is made of besides its state.
 #[derive(Clone)]
@@ -137,11 +137,11 @@ impl<C: Wired> Worker<C> {
         if let Some(ahead) = inputs.iter().find(|input| input.record.at > latest) {
             return Err(Stop::ClockAhead { lane: self.lane, at: ahead.record.at, now });
         }
-        let mut intakes = take(&mut self.intakes);
+        let mut intakes = mem::take(&mut self.intakes);
         let (codec, lane, lanes) = (&mut self.codec, self.lane, self.rules.lanes);
         intakes.extend(inputs.iter().map(|input| intake::read::<C>(codec, lane, lanes, input)));
         self.prefetch(&intakes)?;
-        let mut draft = std::mem::replace(&mut self.draft, Draft::new(lane));
+        let mut draft = mem::replace(&mut self.draft, Draft::new(lane));
         for (input, intake) in inputs.iter().zip(&mut intakes) {
             self.decide(input, intake, &mut draft)?;
             if draft.bytes() >= self.limits.commit_bytes_max {
@@ -160,7 +160,7 @@ impl<C: Wired> Worker<C> {
     /// Loads what the batch needs and memory lacks. Loaded cells may name further ones, so it
     /// repeats until none is missing: a hold names its products.
     fn prefetch(&mut self, intakes: &[Intake<C::Input>]) -> Result<(), Stop> {
-        let mut keys = take(&mut self.keys);
+        let mut keys = mem::take(&mut self.keys);
         for intake in intakes {
             match intake {
                 Intake::Command(input, _) | Intake::Message(input, _, _) => {
@@ -202,15 +202,15 @@ impl<C: Wired> Worker<C> {
         let (source, at) = (input.source, input.record.at);
         let (decision, meta, sender) = match intake {
             Intake::Command(command, meta) => {
-                (self.core.decide(&self.rules, command, at), take(meta), None)
+                (self.core.decide(&self.rules, command, at), mem::take(meta), None)
             }
             Intake::Message(message, meta, sender) if self.is_new(*sender)? => {
-                (self.core.decide(&self.rules, message, at), take(meta), Some(*sender))
+                (self.core.decide(&self.rules, message, at), mem::take(meta), Some(*sender))
             }
             Intake::Message(_, meta, _) => {
-                (Ok(Decision::nothing(Verdict::Ignored, Code::Ok)), take(meta), None)
+                (Ok(Decision::nothing(Verdict::Ignored, Code::Ok)), mem::take(meta), None)
             }
-            Intake::Dead(letter) => (Ok(dead(letter)), take(&mut letter.meta), None),
+            Intake::Dead(letter) => (Ok(dead(letter)), mem::take(&mut letter.meta), None),
         };
         let decision = decision.map_err(|source| self.broken(source))?;
         let bytes = self.make_room(&meta.actor, &decision, draft);

@@ -93,14 +93,6 @@ macro_rules! records {
         $(impl Written for $name { const SCHEMA: SchemaName = SchemaName::$name; })*
     };
 }
-impl Written for UserMessageRef<'_> {
-    const SCHEMA: SchemaName = SchemaName::UserMessage;
-}
-
-impl Written for ProductMessageRef<'_> {
-    const SCHEMA: SchemaName = SchemaName::ProductMessage;
-}
-
 records!(
     UserCommand,
     ProductCommand,
@@ -112,6 +104,14 @@ records!(
     TopProducts,
     CommandResult
 );
+
+impl Written for UserMessageRef<'_> {
+    const SCHEMA: SchemaName = SchemaName::UserMessage;
+}
+
+impl Written for ProductMessageRef<'_> {
+    const SCHEMA: SchemaName = SchemaName::ProductMessage;
+}
 
 /// A schema that another version wrote with, and how this version reads it.
 struct Older {

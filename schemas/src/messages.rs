@@ -152,57 +152,34 @@ pub type UserMessageRef<'a> = Envelope<ToUsersRef<'a>, &'a str>;
 /// A record of `product-inbox` as it is written.
 pub type ProductMessageRef<'a> = Envelope<ToProductsRef<'a>, &'a str>;
 
-impl<'a> TryFrom<&'a Message> for ToUsersRef<'a> {
-    type Error = WrongReceiver;
+/// Which messages a role takes, said once for both of their forms.
+macro_rules! taken {
+    ($owned:ident, $borrowed:ident: $($kind:ident)*) => {
+        impl TryFrom<Message> for $owned {
+            type Error = WrongReceiver;
 
-    fn try_from(message: &'a Message) -> Result<Self, WrongReceiver> {
-        match message {
-            Message::Reserved(m) => Ok(Self::Reserved(m)),
-            Message::Refused(m) => Ok(Self::Refused(m)),
-            _ => Err(WrongReceiver),
+            fn try_from(message: Message) -> Result<Self, WrongReceiver> {
+                match message {
+                    $(Message::$kind(m) => Ok(Self::$kind(m)),)*
+                    _ => Err(WrongReceiver),
+                }
+            }
         }
-    }
-}
 
-impl<'a> TryFrom<&'a Message> for ToProductsRef<'a> {
-    type Error = WrongReceiver;
+        impl<'a> TryFrom<&'a Message> for $borrowed<'a> {
+            type Error = WrongReceiver;
 
-    fn try_from(message: &'a Message) -> Result<Self, WrongReceiver> {
-        match message {
-            Message::Reserve(m) => Ok(Self::Reserve(m)),
-            Message::Settle(m) => Ok(Self::Settle(m)),
-            Message::Release(m) => Ok(Self::Release(m)),
-            Message::Return(m) => Ok(Self::Return(m)),
-            _ => Err(WrongReceiver),
+            fn try_from(message: &'a Message) -> Result<Self, WrongReceiver> {
+                match message {
+                    $(Message::$kind(m) => Ok(Self::$kind(m)),)*
+                    _ => Err(WrongReceiver),
+                }
+            }
         }
-    }
+    };
 }
-
-impl TryFrom<Message> for ToUsers {
-    type Error = WrongReceiver;
-
-    fn try_from(message: Message) -> Result<Self, WrongReceiver> {
-        match message {
-            Message::Reserved(m) => Ok(Self::Reserved(m)),
-            Message::Refused(m) => Ok(Self::Refused(m)),
-            _ => Err(WrongReceiver),
-        }
-    }
-}
-
-impl TryFrom<Message> for ToProducts {
-    type Error = WrongReceiver;
-
-    fn try_from(message: Message) -> Result<Self, WrongReceiver> {
-        match message {
-            Message::Reserve(m) => Ok(Self::Reserve(m)),
-            Message::Settle(m) => Ok(Self::Settle(m)),
-            Message::Release(m) => Ok(Self::Release(m)),
-            Message::Return(m) => Ok(Self::Return(m)),
-            _ => Err(WrongReceiver),
-        }
-    }
-}
+taken!(ToUsers, ToUsersRef: Reserved Refused);
+taken!(ToProducts, ToProductsRef: Reserve Settle Release Return);
 
 /// A message of a kind that lanes of that role do not take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

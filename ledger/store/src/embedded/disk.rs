@@ -335,6 +335,8 @@ impl Batch<'_> {
         // for the next.
         self.writes
             .sort_unstable_by(|a, b| (a.table, a.key.as_ref()).cmp(&(b.table, b.key.as_ref())));
+        // A change of a wallet may be there twice, and is the same.
+        self.writes.dedup_by(|a, b| (a.table, a.key.as_ref()) == (b.table, b.key.as_ref()));
         // Known before they can be found.
         let keys = self.writes.iter().map(|write| (write.table, write.key.as_ref()));
         self.disk.known_keys.add(keys);
@@ -343,8 +345,6 @@ impl Batch<'_> {
             self.writes.len() + Table::ALL.len(),
         )
         .durability(Some(PersistMode::SyncData));
-        // A change of a wallet may be there twice, and is the same.
-        self.writes.dedup_by(|a, b| (a.table, a.key.as_ref()) == (b.table, b.key.as_ref()));
         for Write { table, key, value } in self.writes.drain(..) {
             let table = self.disk.table(table);
             match value {
