@@ -110,7 +110,9 @@ impl<C: Wired> Worker<C> {
         let longest = if has_room { self.limits.poll_wait } else { self.limits.room_wait };
         let wait = if projected > 0 { Duration::ZERO } else { wait.min(longest) };
         let limit = ReadLimit { records_max, bytes_max: self.limits.batch_bytes_max };
+        let asked_at = self.log.now();
         let inputs = self.log.poll(limit, wait)?;
+        self.timers.polled(&inputs, limit, asked_at);
         if !inputs.is_empty() {
             self.take(&inputs)?;
         }

@@ -80,6 +80,22 @@ fn a_former_owner_that_meets_its_successors_rows_is_fenced_not_broken() {
     }
 }
 
+/// Found by more seeds: a takeover in the middle of a turn met a record from ahead of its clock, the
+/// clock caught up, and only then was the takeover's stop looked at.
+#[test]
+fn a_clock_that_caught_up_since_still_excuses_a_stop() {
+    for seed in [7_026_973, 7_092_575] {
+        assert_eq!(crate::run(seed, 1_000).violation, None, "seed {seed}");
+    }
+}
+
+/// Found by more seeds: reminders were repeated while earlier ones still lay unread, and the lane had
+/// more to read with every turn.
+#[test]
+fn a_lane_that_lags_comes_to_rest() {
+    assert_eq!(crate::run(7_020_444, 1_000).violation, None);
+}
+
 /// Every planted bug is found, and the same seed is green without it.
 /// `cargo test --release -p jupan-sim --features planted-bugs` prints what found each.
 #[cfg(feature = "planted-bugs")]

@@ -73,11 +73,13 @@ impl World {
 
     /// Whether a lane may have stopped for this.
     fn excuse(&mut self, lane: Lane, stop: &Stop) -> Result<(), Violation> {
+        self.clock_high = self.clock_high.max(self.now());
         let is_excused = match stop {
             Stop::Log(LaneError::Fenced { .. } | LaneError::Unknown { .. }) => true,
             Stop::Log(LaneError::Broken { cause, .. })
             | Stop::Store(StoreError::Broken { cause, .. }) => is_asked_for(cause),
-            Stop::ClockAhead { .. } => self.now() < self.clock_high,
+            // By the clock as it was: since a takeover in the middle of a turn it may have caught up.
+            Stop::ClockAhead { at, now, .. } => now < at && *at <= self.clock_high,
             _ => false,
         };
         if let Stop::ClockAhead { .. } = stop
