@@ -54,7 +54,8 @@ impl Timers {
     pub(crate) fn polled(&mut self, inputs: &[Input], limit: ReadLimit, now: Micros) {
         let bytes: usize = inputs.iter().map(|input| input.record.value.len()).sum();
         if inputs.len() < limit.records_max && bytes < limit.bytes_max {
-            self.read_to = now;
+            // What was sent this very moment may come a little later: then it rings once too often.
+            self.read_to = now.plus(1);
         } else if let Some(last) = inputs.iter().rfind(|input| input.source == Source::Inbox) {
             self.read_to = last.record.at;
         }
