@@ -1,6 +1,9 @@
 //! The command line.
 
-use crate::{COULD_NOT_RUN, WRONG_USE, all, bench, remedies, replay, simulate, traces, verify};
+use crate::{
+    COULD_NOT_RUN, FINE, WRONG_USE, bench, cluster, remedies, replay, shop, simulate, traces,
+    verify,
+};
 use clap::{Parser, Subcommand};
 
 /// Wallets, live stock and orders as a stream: one writer per partition, and a ledger that proves itself.
@@ -10,7 +13,7 @@ use clap::{Parser, Subcommand};
 #[command(version, args_conflicts_with_subcommands = true, max_term_width = 110)]
 pub(crate) struct Call {
     #[command(flatten)]
-    pub(crate) shop: all::Options,
+    pub(crate) shop: shop::Options,
     #[command(subcommand)]
     pub(crate) action: Option<Action>,
 }
@@ -18,8 +21,16 @@ pub(crate) struct Call {
 /// What can be run besides the shop.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
-    /// Every role in one process, on the embedded log and store (the default)
-    All(all::Options),
+    /// Every role in one process, on the embedded log and store (the default), or with --kafka and --cql
+    All(shop::Options),
+    /// The HTTP API alone, on Kafka and CQL
+    Api(shop::ApiOptions),
+    /// Lanes alone, on Kafka and CQL
+    Process(shop::ProcessOptions),
+    /// Count and publish best sellers, on Kafka
+    Analyze(shop::AnalyzeOptions),
+    /// Make topics, keyspace and tables, and register schemas; safe to repeat
+    Init(cluster::InitOptions),
     /// Drive order files through a running shop; may be killed and run again
     Replay(replay::Options),
     /// Prove the invariants of a shop's data directory from its journal
@@ -33,8 +44,12 @@ pub(crate) enum Action {
 /// Runs a call; the result is the exit code.
 pub(crate) fn run(call: Call) -> u8 {
     match call.action {
-        None => shop(&call.shop),
-        Some(Action::All(options)) => shop(&options),
+        None => work(&call.shop.traces, || shop::run_all(&call.shop)),
+        Some(Action::All(options)) => work(&options.traces, || shop::run_all(&options)),
+        Some(Action::Api(options)) => work(&options.traces, || shop::run_api(&options)),
+        Some(Action::Process(options)) => work(&options.traces, || shop::run_process(&options)),
+        Some(Action::Analyze(options)) => work(&options.traces, || shop::run_analyze(&options)),
+        Some(Action::Init(options)) => work(&options.traces, || cluster::init(&options)),
         Some(Action::Replay(options)) => replay::main(&options),
         Some(Action::Verify(options)) => verify::main(&options),
         Some(Action::Simulate(options)) => simulate::main(&options),
@@ -42,13 +57,13 @@ pub(crate) fn run(call: Call) -> u8 {
     }
 }
 
-fn shop(options: &all::Options) -> u8 {
-    if let Err(wrong) = traces::start(&options.traces) {
+fn work(traced: &traces::Options, run: impl FnOnce() -> anyhow::Result<()>) -> u8 {
+    if let Err(wrong) = traces::start(traced) {
         eprintln!("jupan: {wrong}");
         return WRONG_USE;
     }
-    match all::run(options) {
-        Ok(()) => crate::FINE,
+    match run() {
+        Ok(()) => FINE,
         Err(error) => {
             eprintln!("jupan: {error:#}");
             if let Some(remedy) = remedies::of(&error) {

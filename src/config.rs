@@ -103,10 +103,10 @@ mod tests {
     #[test]
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
         let call = check(&["jupan"], "listen = '127.0.0.1:9'\nsales-days = 120").expect("valid");
-        assert_eq!(call.shop.listen.to_string(), "127.0.0.1:9");
-        assert_eq!(call.shop.sales_days, 120);
+        assert_eq!(call.shop.http.listen.to_string(), "127.0.0.1:9");
+        assert_eq!(call.shop.sales.sales_days, 120);
         let call = check(&["jupan", "--sales-days", "40"], "sales-days = 120").expect("valid");
-        assert_eq!(call.shop.sales_days, 40);
+        assert_eq!(call.shop.sales.sales_days, 40);
     }
 
     #[test]

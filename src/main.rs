@@ -5,16 +5,17 @@
 //!
 //! Exit codes: 0 fine, 1 found a fault, 2 wrong use, 3 could not run.
 
-mod all;
 mod bench;
 mod cli;
 mod client;
+mod cluster;
 mod config;
 mod demo;
 mod inspection;
 mod open_files;
 mod remedies;
 mod replay;
+mod shop;
 mod simulate;
 mod traces;
 mod verify;

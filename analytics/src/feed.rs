@@ -47,6 +47,7 @@ pub struct Feed {
     pub(crate) keeper: Option<Keeper>,
     codec: Codec,
     publisher: Publisher,
+    publishes: bool,
     published_limit: u32,
     publish_interval: Duration,
     save_interval: Duration,
@@ -64,6 +65,7 @@ impl Feed {
             keeper,
             codec: Codec::new(options.schemas),
             publisher: Publisher::default(),
+            publishes: options.publishes,
             published_limit: options.published_limit.clamp(1, LIMIT_MAX),
             publish_interval: Duration::from_millis(options.publish_interval_ms),
             save_interval: Duration::from_millis(options.save_interval_ms),
@@ -125,6 +127,10 @@ impl Feed {
                     self.shared.counted.lock().positions[usize::from(partition)] = start;
                     has_read = true;
                 }
+                // Counting waits until somebody answers again.
+                Err(error @ ReadError::Unavailable { .. }) => {
+                    tracing::debug!(partition, %error, "sales are read later");
+                }
                 Err(source) => return Err(Failure::Read(source)),
             }
         }
@@ -183,8 +189,11 @@ impl Feed {
         counted.history.advance(now);
     }
 
-    /// Publishes the present list, if it says something new.
+    /// Publishes the present list, if it says something new and publishing is asked for.
     pub fn publish(&mut self) {
+        if !self.publishes {
+            return;
+        }
         if let Some(top) = self.present_list() {
             self.publisher.offer(&*self.shared.log, &mut self.codec, top);
             self.published_at = Some(Instant::now());

@@ -24,6 +24,8 @@ pub struct Options {
     pub sales_days: u32,
     /// The directory of the state, which is made where there is none; `None` saves nothing.
     pub data: Option<PathBuf>,
+    /// Whether the present list is published: by one of those who count, or by each.
+    pub publishes: bool,
     /// Ranks of the published list, 1 to [`crate::LIMIT_MAX`].
     pub published_limit: u32,
     /// The list is published at most this often.
@@ -40,6 +42,7 @@ impl Default for Options {
             clock: Clock::Wall,
             sales_days: limits::SALES_DAYS_DEFAULT,
             data: None,
+            publishes: true,
             published_limit: limits::PUBLISHED_LIMIT_DEFAULT,
             publish_interval_ms: limits::PUBLISH_INTERVAL_MS_DEFAULT,
             save_interval_ms: limits::SAVE_INTERVAL_MS_DEFAULT,

@@ -3,6 +3,7 @@
 use crate::{
     caller::Caller,
     hex, json,
+    minted::Minted,
     problem::{Language, Problem},
     query::Parameters,
     shop::Shop,
@@ -30,9 +31,9 @@ pub(crate) struct Voice {
 
 impl Voice {
     /// Takes over the caller's trace (W3C `traceparent`), or begins one.
-    pub(crate) fn of(headers: &HeaderMap, shop: &Shop) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, minted: &Minted) -> Self {
         let given = headers.get(TRACEPARENT).and_then(|value| parent_trace(value.to_str().ok()?));
-        let trace_id = given.unwrap_or_else(|| shop.minted.trace_id());
+        let trace_id = given.unwrap_or_else(|| minted.trace_id());
         let text = HeaderValue::try_from(hex::encode(&trace_id.0));
         let trace_text = text.unwrap_or(HeaderValue::from_static(""));
         Self { language: Language::of(headers), trace_id, trace_text }

@@ -163,7 +163,7 @@ where
     async fn respond(self, request: Request, shop: Arc<Shop>) -> Response {
         let begun = Instant::now();
         let (parts, body) = request.into_parts();
-        let voice = Voice::of(&parts.headers, &shop);
+        let voice = Voice::of(&parts.headers, &shop.minted);
         let span = tracing::debug_span!(
             "request",
             route = self.meters.route,

@@ -40,7 +40,16 @@ pub enum Drained {
 /// finish within the drain's time.
 pub async fn serve(listener: TcpListener, api: Api, shutdown: impl Future<Output = ()>) -> Drained {
     let limits = api.shop.limits.clone();
-    let router = api.router();
+    serve_router(listener, api.router(), limits, shutdown).await
+}
+
+/// The same for any routes.
+pub(crate) async fn serve_router(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> Drained {
     let seats = usize::try_from(limits.connections_max).unwrap_or(Semaphore::MAX_PERMITS);
     let seats = Arc::new(Semaphore::new(seats.min(Semaphore::MAX_PERMITS)));
     let (stop, stopped) = watch::channel(());

@@ -8,9 +8,10 @@ use crate::{
 use jupan_ledger::{products::Products, users::Users};
 use jupan_log::{Assignment, AssignmentChange, LaneError};
 use jupan_schemas::{Lane, Role};
+use jupan_store::StoreError;
 use parking_lot::Mutex;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -25,8 +26,10 @@ const ASSIGNMENT_WAIT: Duration = Duration::from_millis(100);
 /// Pause between two looks at whether all lanes are idle: longer than a lane's poll, so that a
 /// message on its way between two idle lanes shows as a turn.
 const DRAIN_PAUSE: Duration = Duration::from_millis(120);
-/// Pause before a lane whose commit's fate was unknown is taken over again.
+/// Pause before a lane whose commit's fate was unknown, or whose store was away, is taken over again.
 const TAKEOVER_PAUSE: Duration = Duration::from_millis(200);
+/// How often a pausing lane looks whether it must stop.
+const STOP_LOOK: Duration = Duration::from_millis(50);
 
 /// What lanes tell the host while they run.
 #[derive(Default)]
@@ -45,6 +48,8 @@ struct Shared {
     stop: AtomicBool,
     failure: Mutex<Option<String>>,
     lanes: Mutex<BTreeMap<Lane, Arc<Status>>>,
+    /// Roles whose lanes in this process are known.
+    settled: Mutex<BTreeSet<Role>>,
 }
 
 impl Shared {
@@ -54,6 +59,11 @@ impl Shared {
 
     fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    fn settle(&self, role: Role, is_settled: bool) {
+        let mut settled = self.settled.lock();
+        let _changed = if is_settled { settled.insert(role) } else { settled.remove(&role) };
     }
 
     /// Turns done by all lanes, if every one of them is idle.
@@ -68,8 +78,8 @@ impl Shared {
 /// The lanes of one process.
 pub struct Host {
     shared: Arc<Shared>,
-    roles: Mutex<Vec<JoinHandle<()>>>,
-    expected: usize,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    roles: usize,
 }
 
 impl Host {
@@ -86,15 +96,15 @@ impl Host {
             let host = RoleHost { parts, shared, role, running: BTreeMap::new() };
             threads.push(spawn(format!("jupan-{}", role.name()), move || host.run(assignment)));
         }
-        let expected = usize::from(parts.log.partitions()) * roles.len();
-        Ok(Self { shared, roles: Mutex::new(threads), expected })
+        Ok(Self { shared, threads: Mutex::new(threads), roles: roles.len() })
     }
 
-    /// Whether every lane of the started roles is open: restored and reading.
+    /// Whether it is known which lanes run here, and every one of them is open: restored and reading.
     pub fn is_ready(&self) -> bool {
+        let is_settled = self.shared.settled.lock().len() == self.roles;
         let lanes = self.shared.lanes.lock();
-        let open = lanes.values().filter(|status| status.open.load(Ordering::Acquire)).count();
-        open >= self.expected && self.shared.failure.lock().is_none()
+        let are_open = lanes.values().all(|status| status.open.load(Ordering::Acquire));
+        is_settled && are_open && self.shared.failure.lock().is_none()
     }
 
     /// Why a lane has stopped for good, if one has.
@@ -118,7 +128,7 @@ impl Host {
             std::thread::park_timeout(DRAIN_PAUSE);
         }
         self.shared.stop.store(true, Ordering::Release);
-        for role in std::mem::take(&mut *self.roles.lock()) {
+        for role in std::mem::take(&mut *self.threads.lock()) {
             finished &= role.join().is_ok();
         }
         finished
@@ -137,7 +147,10 @@ impl RoleHost {
     fn run(mut self, mut assignment: Box<dyn Assignment>) {
         while !self.shared.is_stopping() {
             match assignment.poll(ASSIGNMENT_WAIT) {
-                Ok(changes) => changes.into_iter().for_each(|change| self.apply(change)),
+                Ok(changes) => {
+                    changes.into_iter().for_each(|change| self.apply(change));
+                    self.shared.settle(self.role, assignment.is_settled());
+                }
                 Err(error) => {
                     self.shared.fail(error.to_string());
                     break;
@@ -216,13 +229,19 @@ impl LaneThread {
             self.status.open.store(false, Ordering::Release);
             match ended {
                 Ok(()) => return,
+                // Whoever took it over has it. Where it is ours all the same, the assignment says so
+                // once more.
                 Err(Stop::Log(LaneError::Fenced { .. })) => {
                     tracing::warn!(lane = %self.lane, "lane was taken over by another owner");
                     return;
                 }
                 Err(Stop::Log(error @ LaneError::Unknown { .. })) => {
                     tracing::warn!(lane = %self.lane, %error, "taking over again");
-                    std::thread::park_timeout(TAKEOVER_PAUSE);
+                    self.pause(TAKEOVER_PAUSE);
+                }
+                Err(Stop::Store(error @ StoreError::Unavailable { .. })) => {
+                    tracing::warn!(lane = %self.lane, %error, "taking over again");
+                    self.pause(TAKEOVER_PAUSE);
                 }
                 Err(stop) => {
                     let cause = with_sources(&stop);
@@ -231,6 +250,14 @@ impl LaneThread {
                     return;
                 }
             }
+        }
+    }
+
+    /// Waits, or less if it must stop.
+    fn pause(&self, pause: Duration) {
+        let end = Instant::now() + pause;
+        while !self.must_stop() && Instant::now() < end {
+            std::thread::park_timeout(STOP_LOOK.min(end.saturating_duration_since(Instant::now())));
         }
     }
 

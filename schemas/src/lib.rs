@@ -20,6 +20,7 @@ mod changes;
 mod code;
 mod codec;
 mod commands;
+pub mod cql;
 mod datum;
 mod events;
 pub mod evolution;

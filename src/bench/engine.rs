@@ -12,7 +12,7 @@ use super::{
     report::{Figures, Report, Round},
     scratch,
 };
-use crate::all::Shop;
+use crate::shop::{Embedded, Shop};
 use anyhow::bail;
 use clap::Parser;
 use commands::Kind;
@@ -88,7 +88,7 @@ pub(crate) struct Cost {
 
 /// A shop in this process, without HTTP, and its load.
 pub(crate) struct Engine {
-    shop: Shop,
+    shop: Shop<Embedded>,
     load: Load,
     shape: Shape,
     data: PathBuf,
@@ -108,7 +108,7 @@ impl Engine {
         let call = call.into_iter().chain([data.as_os_str().to_owned()]);
         let options = crate::cli::Call::try_parse_from(call)?.shop;
         let shop = Shop::open(&options)?;
-        let load = Load::start(shop.log.clone(), shape, in_flight)?;
+        let load = Load::start(shop.engine.log.clone(), shape, in_flight)?;
         Ok(Self { shop, load, shape, data: data.to_owned() })
     }
 
@@ -173,7 +173,7 @@ impl Engine {
 
     /// Waits until nothing is written or merged any more.
     fn quiet(&self) -> anyhow::Result<()> {
-        self.shop.store.flush()?;
+        self.shop.engine.store.flush()?;
         let (meter, start) = (Meter::Threads(THREADS), Instant::now());
         while start.elapsed() < QUIET_MAX {
             let before = meter.read();
@@ -186,7 +186,7 @@ impl Engine {
     }
 
     /// The parts of the shop.
-    pub(crate) fn shop(&self) -> &Shop {
+    pub(crate) fn shop(&self) -> &Shop<Embedded> {
         &self.shop
     }
 

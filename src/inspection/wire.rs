@@ -1,7 +1,7 @@
 //! Questions and answers, their bytes, and the asker's side.
 
 use jupan_schemas::Lane;
-use jupan_store::embedded::{Bookmark, FORMAT, LaneProgress, Portion};
+use jupan_store::{Bookmark, LaneProgress, Portion, embedded::FORMAT};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::File,

@@ -1,7 +1,12 @@
 //! `jupan verify` on the command line.
 
-use super::{Failure, Progress, Report, run};
+use super::{Failure, Progress, Report, of_cluster, run};
+use crate::{
+    cluster::{self, Cluster},
+    shop::Engine,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jupan_schemas::Codec;
 use std::{
     error::Error,
     io::{IsTerminal, stderr, stdout},
@@ -17,7 +22,7 @@ pub(super) const OVERDUE_SLACK_MS: u64 = 60_000;
 #[derive(Clone, Debug, clap::Args)]
 #[group(id = "verify")]
 pub(crate) struct Options {
-    /// The shop's data directory; the shop may be running
+    /// The shop's data directory; the shop may be running. With --kafka and --cql the shop is there
     #[arg(long, env = "JUPAN_DATA", default_value = "./jupan-data", value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// One JSON document instead of text
@@ -26,6 +31,8 @@ pub(crate) struct Options {
     /// How long an order may stay pending beyond its deadline while its lane runs
     #[arg(long, env = "JUPAN_OVERDUE_SLACK_MS", default_value_t = OVERDUE_SLACK_MS)]
     pub(crate) overdue_slack_ms: u64,
+    #[command(flatten)]
+    pub(crate) cluster: cluster::Options,
     /// The shop has drained: its store must have everything that the journal has
     #[arg(long, env = "JUPAN_DRAINED", value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) drained: bool,
@@ -34,10 +41,23 @@ pub(crate) struct Options {
 /// Runs the command; the result is the exit code.
 pub(crate) fn main(options: &Options) -> u8 {
     let bar = bar();
-    let result = run(options, &mut |progress: Progress| {
+    let mut report = |progress: Progress| {
         bar.set_length(progress.bytes_total);
         bar.set_position(progress.bytes_done);
-    });
+    };
+    let result = match options.cluster.is_given() {
+        false => run(options, &mut report),
+        true => match Cluster::open_to_read(&options.cluster) {
+            Ok(cluster) => {
+                let codec = Codec::new(cluster.schema_ids());
+                of_cluster(cluster.log(), cluster.rows(), codec, options, &mut report)
+            }
+            Err(error) => {
+                eprintln!("jupan verify: {error:#}");
+                return COULD_NOT_RUN;
+            }
+        },
+    };
     bar.finish_and_clear();
     match result {
         Ok(report) => print(&report, options.json),

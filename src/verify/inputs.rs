@@ -140,7 +140,11 @@ impl Inputs {
             is_placed_right,
         };
         match self.queue(lane, source) {
-            Some(queue) => queue.push_back(input),
+            // Messages of several senders may come in another order than they lie in their inbox.
+            Some(queue) => {
+                let behind = queue.iter().rev().take_while(|one| one.offset > input.offset).count();
+                queue.insert(queue.len() - behind, input);
+            }
             None => desk.fault(Invariant::Log, "partition", "one of the lanes'", lane.index),
         }
         body

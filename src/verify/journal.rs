@@ -34,10 +34,12 @@ pub(super) struct Journals {
     newest: Micros,
     steps: u64,
     entries: u64,
+    /// Whether a carrier keeps marks of its own between records: then positions may lie behind them.
+    has_marks: bool,
 }
 
 impl Journals {
-    pub(super) fn new(lanes: u16) -> Self {
+    pub(super) fn new(lanes: u16, has_marks: bool) -> Self {
         let chains = PerLane::new(lanes, |_| Chain {
             number: 0,
             hash: Hash::ZERO,
@@ -48,7 +50,7 @@ impl Journals {
             peers: (0..lanes).map(|lane| Peer { lane, sent: 0, received: 0 }).collect(),
             opened_at: Micros(0),
         });
-        Self { chains, newest: Micros(0), steps: 0, entries: 0 }
+        Self { chains, newest: Micros(0), steps: 0, entries: 0, has_marks }
     }
 
     /// Takes a step in, before its entries.
@@ -97,7 +99,7 @@ impl Journals {
             chain.sequence = entry.sequence;
         }
         chain.stamp(entry, input, desk);
-        chain.consume(entry);
+        chain.consume(entry, desk);
         chain.opened(entry, desk);
         let is_news = chain.received(entry, input, desk);
         chain.sent(entry, desk);
@@ -113,7 +115,14 @@ impl Journals {
         desk: &mut Desk<'_>,
     ) {
         let Some(chain) = self.chains.get_mut(lane) else { return };
-        if !desk.same(RULE, "positions after the step", chain.positions, step.positions) {
+        if self.has_marks {
+            let is_behind = step.positions.commands < chain.positions.commands
+                || step.positions.inbox < chain.positions.inbox;
+            let (least, told) = (format!("{:?}", chain.positions), format!("{:?}", step.positions));
+            let least = format!("at least {least}");
+            desk.rule(RULE, "positions after the step", !is_behind, &least, told);
+            chain.positions = step.positions;
+        } else if !desk.same(RULE, "positions after the step", chain.positions, step.positions) {
             chain.positions = step.positions;
         }
         for own in &mut chain.peers {
@@ -172,12 +181,18 @@ impl Chain {
         self.stamp = entry.stamp;
     }
 
-    fn consume(&mut self, entry: &Entry) {
+    /// What was read before is not read again: marks that a position passed over are no records.
+    fn consume(&mut self, entry: &Entry, desk: &mut Desk<'_>) {
         let Some(at) = entry.input else { return };
-        match at.source {
-            Source::Commands => self.positions.commands = at.offset.saturating_add(1),
-            Source::Inbox => self.positions.inbox = at.offset.saturating_add(1),
+        let position = match at.source {
+            Source::Commands => &mut self.positions.commands,
+            Source::Inbox => &mut self.positions.inbox,
+        };
+        if at.offset < *position {
+            let expected = format_args!("one from {position} on");
+            desk.fault(RULE, "offset of the input", expected, at.offset);
         }
+        *position = at.offset.saturating_add(1);
     }
 
     /// `Opened` is the first entry of its step, and says the step's epoch.

@@ -16,6 +16,13 @@ impl<T> PerLane<T> {
         Self { lanes, values: all.map(|lane| (lane, make(lane))).collect() }
     }
 
+    /// Makes every lane's value, as far as that goes well.
+    pub(super) fn try_new<E>(lanes: u16, make: impl Fn(Lane) -> Result<T, E>) -> Result<Self, E> {
+        let all = PerLane::new(lanes, |_| ()).values.into_iter();
+        let values = all.map(|(lane, ())| Ok((lane, make(lane)?)));
+        Ok(Self { lanes, values: values.collect::<Result<_, E>>()? })
+    }
+
     fn slot(&self, lane: Lane) -> usize {
         let before = if lane.role == Role::Users { 0 } else { usize::from(self.lanes) };
         let index = usize::from(lane.index);
@@ -31,6 +38,11 @@ impl<T> PerLane<T> {
     pub(super) fn get_mut(&mut self, lane: Lane) -> Option<&mut T> {
         let slot = self.slot(lane);
         self.values.get_mut(slot).map(|(_, value)| value)
+    }
+
+    /// Every lane's value, to be changed.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (Lane, T)> {
+        self.values.iter_mut()
     }
 
     /// Every lane's value: users first, by rising partition.

@@ -9,7 +9,7 @@ use super::{
     segments::Directory,
     walk::{Advance, Walker},
 };
-use jupan_schemas::{Codec, Step};
+use jupan_schemas::Step;
 
 /// Completes places that name a lane and an entry, from the log up to `end`.
 pub(super) fn complete<'a>(
@@ -22,7 +22,7 @@ pub(super) fn complete<'a>(
     if wanted.is_empty() {
         return Ok(());
     }
-    let codec = Codec::embedded();
+    let codec = &directory.codec;
     let mut walker = Walker::new(directory);
     while walker.walk.end < end && walker.advance()? == Advance::Frame {
         let Some(frame) = walker.frame() else { break };

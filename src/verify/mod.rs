@@ -29,6 +29,7 @@ mod accounts;
 mod archive;
 mod audit;
 mod book;
+mod capture;
 mod carts;
 mod catalogue;
 mod command;
@@ -59,6 +60,7 @@ mod refusals;
 mod report;
 mod rest;
 mod rows;
+mod scratch;
 mod segments;
 mod settings;
 mod shelf;
@@ -75,14 +77,20 @@ pub(crate) use report::Report;
 use audit::Audit;
 use findings::{Desk, Findings, Invariant, Place};
 use horizon::{Closing, Horizon, Patience};
-use jupan_schemas::OrderStatus;
+use jupan_log::Log;
+use jupan_schemas::{Codec, OrderStatus};
+use jupan_store::ScanStore;
 use refold::{Hashes, Refolded};
 use report::{Facts, MoneyFacts, Speed, UnitFacts};
 use rows::Rows;
+use scratch::Scratch;
 use segments::{Corruption, Directory};
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 use walk::{Advance, Walk, Walker};
@@ -134,6 +142,20 @@ pub(crate) enum Failure {
     Stuck {
         /// Where.
         position: u64,
+    },
+    /// A shop's log cannot be read.
+    #[error("the shop's log cannot be read")]
+    Log {
+        /// Why.
+        #[source]
+        source: jupan_log::ReadError,
+    },
+    /// A shop's store cannot be read.
+    #[error("the shop's store cannot be read")]
+    Rows {
+        /// Why.
+        #[source]
+        source: jupan_store::StoreError,
     },
     /// The shop's rows do not come to disk.
     #[error("the running shop does not bring its rows to disk")]
@@ -192,7 +214,13 @@ impl Failure {
 /// [`Failure`] where nothing can be proved.
 pub(crate) fn of(data: &Path) -> Result<Report, Failure> {
     let overdue_slack_ms = command::OVERDUE_SLACK_MS;
-    let options = Options { data: data.to_owned(), json: false, overdue_slack_ms, drained: true };
+    let options = Options {
+        data: data.to_owned(),
+        json: false,
+        overdue_slack_ms,
+        drained: true,
+        cluster: Default::default(),
+    };
     run(&options, &mut |_| {})
 }
 
@@ -203,9 +231,55 @@ pub(crate) fn of(data: &Path) -> Result<Report, Failure> {
 pub(crate) fn run(options: &Options, report: &mut dyn FnMut(Progress)) -> Result<Report, Failure> {
     let began = Instant::now();
     let directory = Directory::open(&options.data)?;
-    let mut audit = Audit::new(directory.lanes);
+    let mut findings = Findings::default();
     let was_drained = options.drained && !directory.is_running();
-    let rows = look_for_rows(&directory, was_drained, &mut audit.findings)?;
+    let rows = look_for_rows(&directory, was_drained, &mut findings)?;
+    let evidence = Evidence { directory, rows, findings, was_drained, began };
+    prove(evidence, options.overdue_slack_ms, report)
+}
+
+/// Proves the invariants of a shop whose log and store anybody may read, whether it runs or not:
+/// from copies of both, made below the temporary directory.
+///
+/// # Errors
+/// [`Failure`] where nothing can be proved.
+pub(crate) fn of_cluster(
+    log: Arc<dyn Log>,
+    store: &dyn ScanStore,
+    codec: Codec,
+    options: &Options,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Report, Failure> {
+    let began = Instant::now();
+    let scratch = Scratch::below(&std::env::temp_dir())?;
+    let shop = capture::Shop::new(log, codec.clone())?;
+    let rows = Some(rows::dump(store, &scratch.path().join("rows"))?);
+    let copy = scratch.path().join("log");
+    capture::line_up(&shop, &copy)?;
+    let directory = Directory::open_captured(&copy, codec)?;
+    let (findings, was_drained) = (Findings::default(), options.drained);
+    let evidence = Evidence { directory, rows, findings, was_drained, began };
+    prove(evidence, options.overdue_slack_ms, report)
+}
+
+/// What is to be proved.
+struct Evidence {
+    directory: Directory,
+    rows: Option<Box<dyn rows::Source>>,
+    /// What was found on the way here.
+    findings: Findings,
+    was_drained: bool,
+    began: Instant,
+}
+
+fn prove(
+    evidence: Evidence,
+    overdue_slack_ms: u64,
+    report: &mut dyn FnMut(Progress),
+) -> Result<Report, Failure> {
+    let Evidence { directory, rows, findings, was_drained, began } = evidence;
+    let mut audit = Audit::new(&directory);
+    audit.findings = findings;
     let (walk, again) = read_twice(&directory, rows, was_drained, &mut audit, report)?;
     let corruption =
         first_damage(&directory, walk.corruption.as_ref().or(again.corruption.as_ref()));
@@ -214,7 +288,7 @@ pub(crate) fn run(options: &Options, report: &mut dyn FnMut(Progress)) -> Result
     }
     let is_complete = corruption.is_none();
     if is_complete {
-        at_rest(&mut audit, options.overdue_slack_ms);
+        at_rest(&mut audit, overdue_slack_ms);
     }
     let mut facts = facts(&directory, &walk, &audit);
     facts.store = again.store;

@@ -57,7 +57,7 @@ pub(super) fn run(
     let comparison = source.map(|source| Comparison::begin(source, lanes)).transpose()?;
     let folding = Folding {
         lanes,
-        codec: Codec::embedded(),
+        codec: directory.codec.clone(),
         folds: Folds::new(lanes, true),
         findings: Findings::default(),
         comparison,

@@ -9,6 +9,7 @@
 //! A position counts the bytes of all frames of all segments; headers do not count.
 
 use super::{Failure, findings::segment_name, floor, settings};
+use jupan_schemas::Codec;
 use std::{
     fs::{File, TryLockError},
     io::Read,
@@ -62,6 +63,10 @@ pub(super) struct Directory {
     pub(super) floor: u64,
     /// What cannot be read: it and what follows it is left out.
     pub(super) corruption: Option<Corruption>,
+    /// How its records are read.
+    pub(super) codec: Codec,
+    /// Whether it is a copy of partitions, whose offsets have gaps and whose order is made.
+    pub(super) is_captured: bool,
     /// While this is held, no shop starts here. Without it one is running.
     lock: Option<File>,
 }
@@ -77,6 +82,8 @@ impl Directory {
             segments: Vec::new(),
             floor: 0,
             corruption: None,
+            codec: Codec::embedded(),
+            is_captured: false,
             lock,
         };
         match lanes {
@@ -94,6 +101,11 @@ impl Directory {
         directory.segments = segments;
         directory.corruption = directory.corruption.or(corruption);
         Ok(directory)
+    }
+
+    /// Opens a copy of a log whose records have ids of their own.
+    pub(super) fn open_captured(path: &Path, codec: Codec) -> Result<Self, Failure> {
+        Ok(Self { codec, is_captured: true, ..Self::open(path)? })
     }
 
     /// Whether a shop writes here meanwhile.

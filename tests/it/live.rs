@@ -2,8 +2,8 @@
 //! be wrong that is not.
 
 use crate::{
-    kills::{PRODUCTS, STOCK, USERS, Write},
     shop::{Client, Shop, fresh_dir, verify, verify_by, verify_drained},
+    writes::{PRODUCTS, STOCK, USERS, Write},
 };
 use jupan_schemas::{
     UserId,

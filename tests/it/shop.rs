@@ -1,6 +1,9 @@
 //! A shop as a process of its own, and a client of it.
 
-use crate::contract::{self, Contract, Sent};
+use crate::{
+    contract::{self, Contract, Sent},
+    ground,
+};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader},
@@ -56,7 +59,8 @@ impl Shop {
         child.wait().expect("it ends");
     }
 
-    async fn listening(mut child: Child) -> Self {
+    /// A process that says its address on its first line.
+    pub(crate) async fn listening(mut child: Child) -> Self {
         let stdout = child.stdout.take().expect("piped");
         let (send, receive) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
@@ -136,9 +140,8 @@ fn spawn(mut command: Command, data: &Path, args: &[&str]) -> Child {
     let is_told_where = args.contains(&"--listen");
     command
         .args(if is_told_where { &[][..] } else { &["--listen", "127.0.0.1:0"][..] })
-        .args(["--trace", "warn", "--data"])
-        .arg(data)
-        .args(args)
+        .args(["--trace", "warn"])
+        .args(ground::flags(data, args))
         .stdout(Stdio::piped())
         .spawn()
         .expect("the binary starts")
@@ -319,9 +322,8 @@ pub(crate) fn verify_drained(data: &Path) -> Value {
 /// The exit code of `jupan verify`, and its report.
 pub(crate) fn verify_by(data: &Path, args: &[&str]) -> (Option<i32>, Value) {
     let output = Command::new(binary())
-        .args(["verify", "--json", "--data"])
-        .arg(data)
-        .args(args)
+        .args(["verify", "--json"])
+        .args(ground::flags(data, args))
         .output()
         .expect("verify runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

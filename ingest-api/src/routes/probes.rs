@@ -1,6 +1,6 @@
 //! What machines and newcomers ask first.
 
-use crate::{call::Call, json, metric_names, openapi::shapes, problem::Problem};
+use crate::{Health, call::Call, json, metric_names, openapi::shapes, problem::Problem};
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -19,21 +19,30 @@ pub(crate) struct Status {
 
 /// `GET /healthz`: whether the process works, or should be restarted.
 pub(crate) async fn healthz(call: Call) -> Result<Response, Problem> {
-    match call.shop.ports.health.failure() {
-        None if !call.shop.waiters.is_closed() => {
-            json::answer(StatusCode::OK, &Status { status: "OK" })
-        }
-        None => Err(Problem::new(Code::Unavailable).detail("outcomes cannot be read")),
-        Some(failure) => Err(Problem::new(Code::Unavailable).detail(failure)),
+    match call.shop.waiters.is_closed() {
+        false => alive(&*call.shop.ports.health),
+        true => Err(Problem::new(Code::Unavailable).detail("outcomes cannot be read")),
     }
 }
 
 /// `GET /readyz`: whether requests should come here.
 pub(crate) async fn readyz(call: Call) -> Result<Response, Problem> {
-    if call.shop.ports.health.is_ready() {
-        return healthz(call).await;
+    match call.shop.ports.health.is_ready() {
+        true => healthz(call).await,
+        false => Err(not_ready()),
     }
-    Err(Problem::new(Code::Unavailable).detail("the lanes have not caught up yet"))
+}
+
+/// Whether nothing has failed for good.
+pub(crate) fn alive(health: &dyn Health) -> Result<Response, Problem> {
+    match health.failure() {
+        None => json::answer(StatusCode::OK, &Status { status: "OK" }),
+        Some(failure) => Err(Problem::new(Code::Unavailable).detail(failure)),
+    }
+}
+
+pub(crate) fn not_ready() -> Problem {
+    Problem::new(Code::Unavailable).detail("the shop has not caught up yet")
 }
 
 /// `GET /metrics`
@@ -44,8 +53,12 @@ pub(crate) async fn metrics(call: Call) -> Result<Response, Problem> {
     };
     gauge(metric_names::IN_FLIGHT, call.shop.admission.inside());
     gauge(metric_names::WAITERS, call.shop.waiters.seated());
-    let text = (call.shop.ports.render_metrics)();
-    Ok(plain(text, "text/plain; version=0.0.4; charset=utf-8"))
+    Ok(exposition((call.shop.ports.render_metrics)()))
+}
+
+/// Metrics as Prometheus reads them.
+pub(crate) fn exposition(text: String) -> Response {
+    plain(text, "text/plain; version=0.0.4; charset=utf-8")
 }
 
 /// `GET /`, without HTML

@@ -2,6 +2,7 @@
 
 use crate::{problem::Problem, shop::Shop};
 use jupan_schemas::{Code, Lane, Role, TopicId, partition_of};
+use std::sync::Arc;
 
 /// How far a command has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +23,14 @@ pub(super) async fn standing(
     position: Option<u64>,
 ) -> Result<Standing, Problem> {
     let Some(position) = position else { return Ok(Standing::Unsaid) };
-    let log = &shop.ports.log;
+    let log = Arc::clone(&shop.ports.log);
     let index = partition_of(id, log.partitions());
-    if position >= log.bounds(TopicId::commands(role), index)?.end {
+    let bounds = move || log.bounds(TopicId::commands(role), index);
+    let bounds = tokio::task::spawn_blocking(bounds).await.map_err(|error| {
+        tracing::error!(%error, "the log cannot be asked");
+        Problem::new(Code::Internal)
+    })?;
+    if position >= bounds?.end {
         let problem = Problem::new(Code::Malformed).field("at");
         return Err(problem.detail("lies beyond the end of the log"));
     }

@@ -1,7 +1,8 @@
 //! # The store: rows that people read and lanes load back
 //!
 //! A port ([`LaneStore`] to write, [`ReadStore`] to read) with numbered rules, one conformance
-//! suite, and its providers: [`memory`], the reference, and [`embedded`], one directory on disk.
+//! suite, and its providers: [`memory`], the reference, [`embedded`], one directory on disk, and,
+//! with the feature `cql`, one on ScyllaDB or Apache Cassandra.
 //!
 //! **Where in the flow:** behind the commit. A lane applies the rows of its durable steps here,
 //! then answers, then raises its watermark.
@@ -14,6 +15,8 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+#[cfg(feature = "cql")]
+pub mod cql;
 pub mod embedded;
 pub mod limits;
 pub mod memory;
@@ -21,6 +24,8 @@ mod ownership;
 mod port;
 #[cfg(test)]
 mod properties;
+mod scan;
 
 pub(crate) use ownership::{check_owner, order, outcome, owner, product, user};
 pub use port::*;
+pub use scan::*;

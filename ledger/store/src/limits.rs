@@ -73,3 +73,59 @@ pub(crate) const DISK_JOURNAL_BYTES_MAX: u64 = 256 << 20;
 
 /// Threads that sort and merge files.
 pub(crate) const DISK_WORKERS: usize = 2;
+
+/// Requests to a CQL server in one batch, which lies in one partition.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_BATCH_STATEMENTS_MAX: usize = 100;
+
+/// Bytes of one batch's values. Servers warn of larger ones, and refuse those of 50 KiB.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_BATCH_BYTES_MAX: usize = 30 * 1024;
+
+/// Keys of one partition that are asked for at once.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_KEYS_MAX: usize = 50;
+
+/// Rows of one page of an answer.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_PAGE_ROWS: i32 = 1_000;
+
+/// Owners of users and products in each of two generations that are kept in memory.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_OWNERS_MAX: usize = 1 << 18;
+
+/// How often a list is gone on with where listed rows are missing: they are being written.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_LIST_ROUNDS_MAX: usize = 8;
+
+/// Pause between two writes of a lane's watermark: it may lie behind, and each costs a write.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_WATERMARK_PAUSE: Duration = Duration::from_millis(20);
+
+/// First pause before a failed request is made again; each further one is twice as long.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Longest such pause.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Longest wait for a connection.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pause between two looks at the cluster's servers and tables; changes of them are told anyway.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_METADATA_PAUSE: Duration = Duration::from_secs(300);
+
+/// Pause between two signs of life on an idle connection.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_KEEPALIVE_PAUSE: Duration = Duration::from_secs(10);
+
+/// A connection without a sign of life for so long is given up.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pause between two questions whether all servers know a table that was made.
+#[cfg(feature = "cql")]
+pub(crate) const CQL_SCHEMA_PAUSE: Duration = Duration::from_millis(20);

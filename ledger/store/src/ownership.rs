@@ -29,7 +29,7 @@ pub(crate) fn check_owner(lane: Lane, row: &Row) -> Result<(), StoreError> {
 }
 
 /// A row's key; a statement row, which has none, is named by its user.
-fn key_to_blame(row: &Row) -> Key {
+pub(crate) fn key_to_blame(row: &Row) -> Key {
     match row {
         Row::User(row) => Key::User(row.user_id),
         Row::Product(row) => Key::Product(row.product_id),

@@ -109,7 +109,7 @@ pub trait ReadStore: Send + Sync {
     async fn projected(&self, lane: Lane) -> Result<Option<Watermark>, StoreError>;
 }
 
-/// The store is broken, or was asked to break a rule.
+/// The store is broken or away, or was asked to break a rule.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A row belongs to another lane than the one that writes it.
@@ -121,6 +121,15 @@ pub enum StoreError {
         owner: u16,
         /// Who wrote it.
         lane: Lane,
+    },
+    /// The provider cannot be reached, or not in time. Nothing is broken, but what was to be
+    /// written may be written or not: a lane is taken over again, a reader asks again.
+    #[error("the store cannot {doing} for now: {cause}")]
+    Unavailable {
+        /// What it was doing.
+        doing: &'static str,
+        /// What happened.
+        cause: String,
     },
     /// The provider failed.
     #[error("the store cannot {doing}: {cause}")]

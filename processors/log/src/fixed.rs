@@ -33,6 +33,10 @@ impl Assignment for AllLanes {
         }
         Ok(fresh)
     }
+
+    fn is_settled(&self) -> bool {
+        self.fresh.is_empty()
+    }
 }
 
 /// One input of a lane: records that were read and not yet handed out.

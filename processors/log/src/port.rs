@@ -193,7 +193,7 @@ pub trait Log: Send + Sync {
         limit: ReadLimit,
     ) -> Result<Batch, ReadError>;
 
-    /// The durable part of a partition. Never blocks.
+    /// The durable part of a partition. May ask a server: not for a tokio worker.
     ///
     /// # Errors
     /// [`ReadError`]
@@ -303,6 +303,10 @@ pub trait Assignment: Send {
     /// # Errors
     /// [`LaneError`]
     fn poll(&mut self, wait: Duration) -> Result<Vec<AssignmentChange>, LaneError>;
+
+    /// Whether it is known by now which lanes this process owns, even if it is none, and all of
+    /// them were told by [`Assignment::poll`].
+    fn is_settled(&self) -> bool;
 }
 
 /// One change of an assignment.
@@ -425,6 +429,17 @@ pub enum ReadError {
         topic: TopicId,
         /// Which partition.
         partition: u16,
+    },
+    /// Nobody answers at present; asking again later is all there is to do. A provider whose log
+    /// lies in this process never says so.
+    #[error("{topic:?}/{partition} cannot be read at present: {cause}")]
+    Unavailable {
+        /// Which topic.
+        topic: TopicId,
+        /// Which partition.
+        partition: u16,
+        /// What happened.
+        cause: String,
     },
     /// The log is broken.
     #[error("{topic:?}/{partition} cannot be read: {cause}")]

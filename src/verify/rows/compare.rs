@@ -16,7 +16,7 @@ use jupan_schemas::{
     Lane, Micros, OrderId, Role, UserId, partition_of,
     rows::{AsOf, Key, Row, StatementRow},
 };
-use jupan_store::embedded::Stored;
+use jupan_store::Stored;
 
 impl Comparison {
     /// Looks through everything that is stored. Every lane must be folded up to its watermark, and

@@ -10,6 +10,7 @@
 
 mod aside;
 mod compare;
+mod dumped;
 mod faults;
 mod running;
 mod source;
@@ -22,12 +23,13 @@ use super::{
     lanes::PerLane,
 };
 use aside::Aside;
+pub(super) use dumped::dump;
 use faults::{At, Faults};
 use jupan_schemas::{
     Entry, Lane, Positions, Stamp, Step,
     rows::{Row, Watermark},
 };
-use jupan_store::embedded::LaneProgress;
+use jupan_store::LaneProgress;
 pub(super) use running::running;
 use serde::Serialize;
 pub(super) use source::{Rows, Source, at_rest};

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::inspection::{Answer, Question, ask};
 use jupan_schemas::Lane;
-use jupan_store::embedded::{Bookmark, LaneProgress, Portion};
+use jupan_store::{Bookmark, LaneProgress, Portion};
 use std::path::{Path, PathBuf};
 
 /// A running shop.

@@ -1,9 +1,12 @@
 //! Where the store's rows come from: its files, or the shop that runs on them.
 
-use super::super::Failure;
+use super::super::{Failure, scratch::Scratch};
 use jupan_schemas::Lane;
-use jupan_store::embedded::{Bookmark, LaneProgress, Portion, Sighting, Snapshot};
-use std::path::{Path, PathBuf};
+use jupan_store::{
+    Bookmark, LaneProgress, Portion,
+    embedded::{Sighting, Snapshot},
+};
+use std::path::Path;
 
 /// Tells the store's rows.
 pub(in super::super) trait Source: Send {
@@ -39,34 +42,10 @@ struct AtRest {
     _scratch: Scratch,
 }
 
-/// A directory of this call's own, removed in the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self, Failure> {
-        static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let name = format!("jupan-verify-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let mut builder = std::fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path).map_err(|source| Failure::read(&path, source))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("jupan verify: {} is left behind: {error}", self.0.display());
-        }
-    }
-}
-
 /// Looks at a store that nobody has open.
 pub(in super::super) fn at_rest(data: &Path) -> Result<Rows, Failure> {
-    let scratch = Scratch::new()?;
-    let sighting = Snapshot::open(&data.join("store"), &scratch.0);
+    let scratch = Scratch::below(&std::env::temp_dir())?;
+    let sighting = Snapshot::open(&data.join("store"), scratch.path());
     let sighting = sighting.map_err(|source| Failure::Store { source })?;
     Ok(match sighting {
         Sighting::None => Rows::None("there is no store yet"),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     inspection::Inspection,
-    verify::{Options, Report, run},
+    verify::{Options, Report, of_cluster, run},
 };
 use jupan_ledger::{Rules, products::Products, users::Users};
 use jupan_log::{
@@ -97,7 +97,13 @@ struct Chaos {
 fn options(data: &Path, drained: bool) -> Options {
     // Time jumps here while lanes stand still: nobody is late.
     let overdue_slack_ms = 1 << 50;
-    Options { data: data.to_owned(), json: false, overdue_slack_ms, drained }
+    Options {
+        data: data.to_owned(),
+        json: false,
+        overdue_slack_ms,
+        drained,
+        cluster: Default::default(),
+    }
 }
 
 fn verified(data: &Path, drained: bool, what: &str) -> Report {
@@ -215,6 +221,30 @@ impl Chaos {
         self.start();
     }
 
+    /// Copies the running shop's log and rows through their ports while it goes on, and proves the
+    /// copy.
+    fn capture(&mut self) {
+        let what = self.what("captured");
+        let Running { log, store, .. } = self.running();
+        let (log, store) = (log.clone(), store.clone());
+        let options = options(&self.data(), false);
+        let captured = std::thread::spawn(move || {
+            let report = of_cluster(log, &*store, Codec::embedded(), &options, &mut |_| {});
+            let report = report.unwrap_or_else(|failure| panic!("{what}: {failure:?}"));
+            assert!(report.is_ok() && report.is_complete, "{what}\n{}", text(&report));
+            report
+        });
+        for _ in 0..ACTS_BESIDE_MAX {
+            if captured.is_finished() {
+                break;
+            }
+            self.act();
+        }
+        let report = captured.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        assert_eq!(report.facts.store.expect("a store").source, "the store");
+        self.reports += 1;
+    }
+
     /// Looks at the running shop while it goes on.
     fn look(&mut self) {
         let (data, what) = (self.data(), self.what("running"));
@@ -273,10 +303,12 @@ impl Chaos {
                 0 => self.kill(),
                 1 => self.drain(),
                 2 => self.look(),
+                3 => self.capture(),
                 _ => self.act(),
             }
         }
         self.look();
+        self.capture();
         self.kill();
         self.drain();
         self.reports

@@ -58,7 +58,13 @@ pub(crate) fn verify(shop: &Shop) -> Report {
 
 pub(crate) fn options(dir: &TempDir) -> Options {
     let data = dir.path().to_owned();
-    Options { data, json: false, overdue_slack_ms: 60_000, drained: false }
+    Options {
+        data,
+        json: false,
+        overdue_slack_ms: 60_000,
+        drained: false,
+        cluster: Default::default(),
+    }
 }
 
 pub(crate) fn verify_directory(dir: &TempDir) -> Report {

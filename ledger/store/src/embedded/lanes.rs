@@ -1,6 +1,7 @@
 //! How far each lane is: what readers may be promised, and what a restore starts from.
 
-use super::{layout::LaneRow, scan::LaneProgress};
+use super::layout::LaneRow;
+use crate::LaneProgress;
 use hashbrown::HashMap;
 use jupan_schemas::{Lane, rows::Watermark};
 use parking_lot::Mutex;

@@ -1,11 +1,8 @@
 //! Scans tell everything once, as readers see it, and a look at a closed store leaves no trace.
 
-use super::{
-    Bookmark, EmbeddedStore, LaneProgress, Portion, Sighting, Snapshot, Stored, layout::Table,
-    tamper::Tamper, tests::NEVER,
-};
+use super::{EmbeddedStore, Sighting, Snapshot, layout::Table, tamper::Tamper, tests::NEVER};
 use crate::{
-    LaneStore, StoreError,
+    Bookmark, LaneProgress, LaneStore, Portion, StoreError, Stored,
     conformance::samples::{self, PRODUCTS, USERS},
     limits,
 };

@@ -54,7 +54,6 @@ use lanes::{Known, Lanes};
 pub use layout::FORMAT;
 pub use open::{OpenError, Options};
 use parking_lot::Mutex;
-pub use scan::{Bookmark, LaneProgress, Portion, Stored};
 use shard::{Found, Shard, Version};
 pub use snapshot::{Sighting, Snapshot};
 use std::{

@@ -12,12 +12,9 @@ use super::{
     layout::{self, KeyBytes, SEAL_KEY, Table},
     shard::Found,
 };
-use crate::{StoreError, limits};
-use jupan_schemas::{
-    Lane, Micros, OrderId, UserId,
-    rows::{Row, Watermark},
-};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use crate::{Bookmark, LaneProgress, Portion, ScanStore, StoreError, Stored, limits};
+use jupan_schemas::{OrderId, UserId, rows::Row};
+use serde::de::DeserializeOwned;
 use std::ops::Bound;
 
 /// The tables that are scanned, in this order.
@@ -31,70 +28,6 @@ const TABLES: [Table; 8] = [
     Table::Statement,
     Table::OpenOrders,
 ];
-
-/// One thing that is kept.
-#[allow(clippy::large_enum_variant, reason = "most of them are rows")]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Stored {
-    /// A row, under its own key.
-    Row(Row),
-    /// A place in a user's list of orders.
-    Listed {
-        /// Whose list.
-        user_id: UserId,
-        /// Sequence of the entry that placed the order.
-        placed: u64,
-        /// Which order.
-        order_id: OrderId,
-    },
-    /// An order among the pending ones of a user lane.
-    Open {
-        /// Which lane.
-        lane: u16,
-        /// Which order.
-        order_id: OrderId,
-        /// When it ends if nothing else ended it.
-        deadline: Micros,
-    },
-    /// Bytes that are nothing this version writes, or that lie in another's place.
-    Foreign {
-        /// In which table.
-        table: String,
-        /// Under which key, in hexadecimal digits.
-        key: String,
-        /// What is wrong.
-        cause: String,
-    },
-}
-
-/// Where a scan goes on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bookmark {
-    table: u8,
-    key: Vec<u8>,
-}
-
-/// What a scan found at once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Portion {
-    /// In no order that matters.
-    pub items: Vec<Stored>,
-    /// Where the next portion begins; none: this was the last.
-    pub next: Option<Bookmark>,
-}
-
-/// How far a lane's rows are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LaneProgress {
-    /// Which lane.
-    pub lane: Lane,
-    /// Every row up to here can be read.
-    pub visible: Option<Watermark>,
-    /// Every row up to here is on disk.
-    pub persisted: Option<Watermark>,
-    /// No row has a higher sequence.
-    pub applied: u64,
-}
 
 impl EmbeddedStore {
     /// How far every lane is that ever wrote here.
@@ -114,6 +47,16 @@ impl EmbeddedStore {
         let mut portion = self.rows.disk.scan(from).map_err(broken)?;
         portion.items.retain_mut(|item| self.rows.is_current(item));
         Ok(portion)
+    }
+}
+
+impl ScanStore for EmbeddedStore {
+    fn progress(&self) -> Result<Vec<LaneProgress>, StoreError> {
+        Ok(self.progress())
+    }
+
+    fn scan(&self, from: Option<&Bookmark>) -> Result<Portion, StoreError> {
+        self.scan(from)
     }
 }
 

@@ -5,9 +5,8 @@ use super::{
     disk::{Disk, OTHER_FORMAT},
     layout::LaneRow,
     open::{OpenError, Unusable, usable},
-    scan::{Bookmark, LaneProgress, Portion},
 };
-use crate::StoreError;
+use crate::{Bookmark, LaneProgress, Portion, StoreError};
 use jupan_schemas::Lane;
 use std::{
     fs::{self, File},

@@ -1,0 +1,6 @@
+//! What can be tested without a server.
+
+mod ddl;
+mod lint;
+mod plans;
+mod round_trip;

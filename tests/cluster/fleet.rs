@@ -1,0 +1,166 @@
+//! A shop of several processes on real servers: an API, an analyzer, and processes with lanes that
+//! come and go.
+
+use crate::{
+    ground,
+    shop::{Client, Shop, binary, fresh_dir},
+    writes::{Ledger, PRODUCTS, STOCK, USERS, check_sums, spawn_writer},
+};
+use serde_json::Value;
+use std::{
+    process::{Command, Stdio},
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    task::JoinHandle,
+};
+
+/// Writers of the load.
+const WRITERS: u64 = 8;
+/// Lanes of each role: more than processes, so that each has some.
+const LANES: &str = "4";
+/// How long a fleet may take to answer everything that was asked.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Fleets share two cores and one broker: one after the other.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// See the module.
+pub(crate) struct Fleet {
+    _alone: MutexGuard<'static, ()>,
+    data: TempDir,
+    cluster: Vec<String>,
+    pub(crate) api: Shop,
+    analyzer: Shop,
+    pub(crate) processors: Vec<Shop>,
+    pub(crate) ledger: Arc<Ledger>,
+    writers: Vec<JoinHandle<()>>,
+}
+
+impl Fleet {
+    /// Starts one with so many processes for lanes, on the tests' servers, and fills it with users
+    /// and products.
+    pub(crate) async fn start(processors: usize) -> Self {
+        let data = fresh_dir();
+        let cluster = ground::cluster_flags(data.path());
+        Self::start_on(data, cluster, processors).await
+    }
+
+    /// The same on the servers that these flags name.
+    pub(crate) async fn start_on(data: TempDir, cluster: Vec<String>, processors: usize) -> Self {
+        let alone = ALONE.lock().await;
+        ground::make(data.path(), &cluster, LANES);
+        let mut lanes = Vec::new();
+        for _ in 0..processors {
+            lanes.push(spawn("process", &cluster).await);
+        }
+        let (api, analyzer) = (spawn("api", &cluster).await, spawn("analyze", &cluster).await);
+        for process in lanes.iter().chain([&api, &analyzer]) {
+            process.until_ready().await;
+        }
+        let fleet = Self {
+            _alone: alone,
+            data,
+            cluster,
+            api,
+            analyzer,
+            processors: lanes,
+            ledger: Arc::default(),
+            writers: Vec::new(),
+        };
+        let client = fleet.client();
+        for product in 1..=PRODUCTS {
+            client.product(product, 10 * product.cast_signed(), STOCK).await;
+        }
+        for user in 1..=USERS {
+            client.user(user).await;
+        }
+        fleet
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.api.client()
+    }
+
+    /// The value of a flag that names a part of the cluster.
+    pub(crate) fn flag(&self, name: &str) -> String {
+        let at = self.cluster.iter().position(|flag| flag.strip_prefix("--") == Some(name));
+        self.cluster[at.expect("a flag") + 1].clone()
+    }
+
+    /// Another process for lanes; it may not be ready yet.
+    pub(crate) async fn join(&mut self) {
+        self.processors.push(spawn("process", &self.cluster).await);
+    }
+
+    /// Starts the load.
+    pub(crate) fn load(&mut self) {
+        self.ledger.is_over.store(false, Ordering::Relaxed);
+        let client = self.client();
+        self.writers = (0..WRITERS).map(|_| spawn_writer(&client, &self.ledger)).collect();
+    }
+
+    /// Ends the load, asks everything again that has no answer, and holds the answers against
+    /// wallets and stocks, and the whole shop to its invariants.
+    pub(crate) async fn settle(&mut self) -> Value {
+        self.ledger.is_over.store(true, Ordering::Relaxed);
+        for writer in self.writers.drain(..) {
+            writer.await.expect("a writer");
+        }
+        let client = self.client();
+        let end = Instant::now() + PATIENCE;
+        while !self.ledger.unanswered.lock().expect("lock").is_empty() {
+            assert!(Instant::now() < end, "some writes get no answer");
+            self.ledger.ask_again(&client).await;
+        }
+        check_sums(&self.ledger, &client).await;
+        self.verify(&[])
+    }
+
+    /// Ends every process well, and proves what is left.
+    pub(crate) fn end(mut self) -> Value {
+        let processes = std::mem::take(&mut self.processors);
+        let Self { data, cluster, api, analyzer, _alone, .. } = self;
+        for process in [api, analyzer].into_iter().chain(processes) {
+            let (status, took) = process.terminate();
+            assert!(status.success(), "{status} after {took:?}");
+        }
+        let report = verify(&cluster, &["--drained"]);
+        drop(data);
+        report
+    }
+
+    /// What `jupan verify` says beside the running fleet; panics unless it is green.
+    pub(crate) fn verify(&self, args: &[&str]) -> Value {
+        verify(&self.cluster, args)
+    }
+}
+
+async fn spawn(role: &str, cluster: &[String]) -> Shop {
+    let child = Command::new(binary())
+        .arg(role)
+        .args(["--listen", "127.0.0.1:0", "--trace", "warn"])
+        .args(cluster)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    Shop::listening(child).await
+}
+
+fn verify(cluster: &[String], args: &[&str]) -> Value {
+    let output = Command::new(binary())
+        .args(["verify", "--json"])
+        .args(cluster)
+        .args(args)
+        .output()
+        .expect("verify runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let report: Value = serde_json::from_str(text.lines().last().unwrap_or_default())
+        .unwrap_or_else(|error| panic!("{error}: {text}\n{errors}"));
+    assert_eq!(output.status.code(), Some(0), "{report:#}\n{errors}");
+    report
+}
