@@ -235,11 +235,10 @@ impl LaneThread {
                     tracing::warn!(lane = %self.lane, "lane was taken over by another owner");
                     return;
                 }
-                Err(Stop::Log(error @ LaneError::Unknown { .. })) => {
-                    tracing::warn!(lane = %self.lane, %error, "taking over again");
-                    self.pause(TAKEOVER_PAUSE);
-                }
-                Err(Stop::Store(error @ StoreError::Unavailable { .. })) => {
+                Err(
+                    error @ (Stop::Log(LaneError::Unknown { .. })
+                    | Stop::Store(StoreError::Unavailable { .. })),
+                ) => {
                     tracing::warn!(lane = %self.lane, %error, "taking over again");
                     self.pause(TAKEOVER_PAUSE);
                 }

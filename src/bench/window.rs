@@ -120,7 +120,7 @@ fn until_counted(view: &View) -> anyhow::Result<()> {
 async fn serve(engine: &Engine, view: View) -> anyhow::Result<(SocketAddr, oneshot::Sender<()>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let ports = engine.shop().ports(Some(view), &format!("http://{address}"));
+    let ports = engine.shop().ports(view, &format!("http://{address}"));
     let api = Api::open(ports, Limits::default())?;
     let (stop, stopped) = oneshot::channel();
     tokio::spawn(jupan_ingest_api::serve(listener, api, async { drop(stopped.await) }));

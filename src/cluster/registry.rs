@@ -5,8 +5,7 @@ use anyhow::{Context, bail};
 use jupan_schemas::{SchemaIds, SchemaName, TopicId};
 use schema_registry_converter::{
     async_impl::schema_registry::{
-        SrSettings, get_all_versions, get_schema_by_subject_and_version, is_compatible_schema,
-        post_schema,
+        SrSettings, get_schema_by_subject_and_version, is_compatible_schema, post_schema,
     },
     schema_registry_common::{RegisteredSchema, SchemaType, SuppliedSchema},
 };
@@ -174,14 +173,12 @@ impl Registry {
     /// The versions of a subject; none where nobody has registered it.
     async fn versions(&self, subject: &str) -> anyhow::Result<Vec<u32>> {
         let asked = self.http.get(format!("{}/subjects/{subject}/versions", self.url)).send().await;
-        if asked.with_context(|| self.unanswered(subject))?.status()
-            == reqwest::StatusCode::NOT_FOUND
-        {
+        let answer = asked.with_context(|| self.unanswered(subject))?;
+        if answer.status() == reqwest::StatusCode::NOT_FOUND {
             return Ok(Vec::new());
         }
-        get_all_versions(&self.settings, subject.to_owned())
-            .await
-            .with_context(|| self.unanswered(subject))
+        let versions = answer.error_for_status().with_context(|| self.unanswered(subject))?;
+        versions.json().await.with_context(|| self.unanswered(subject))
     }
 
     fn unanswered(&self, subject: &str) -> String {

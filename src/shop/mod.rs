@@ -63,7 +63,7 @@ pub(crate) fn run_all(options: &Options) -> anyhow::Result<()> {
     if options.cluster.is_given() {
         let sales = options.sales.analyzer(Some(options.data.join("analytics")));
         let served = Served::api(&options.http, &options.allowed);
-        return run_cluster(&options.cluster, &options.allowed, &BOTH, Some(sales), &served);
+        return run_cluster(&options.cluster, Some(&options.allowed), &BOTH, Some(sales), &served);
     }
     run(|_| Shop::open(options), &Served::demo(options))
 }
@@ -78,7 +78,7 @@ pub(crate) fn run_api(options: &ApiOptions) -> anyhow::Result<()> {
     let mut sales = options.sales.analyzer(options.data.clone());
     sales.publishes = false;
     let served = Served::api(&options.http, &options.allowed);
-    run_cluster(&options.cluster, &options.allowed, &[], Some(sales), &served)
+    run_cluster(&options.cluster, Some(&options.allowed), &[], Some(sales), &served)
 }
 
 /// Runs lanes.
@@ -88,7 +88,7 @@ pub(crate) fn run_api(options: &ApiOptions) -> anyhow::Result<()> {
 pub(crate) fn run_process(options: &ProcessOptions) -> anyhow::Result<()> {
     options.allowed.check()?;
     let served = Served::probes(options.listen);
-    run_cluster(&options.cluster, &options.allowed, &options.roles(), None, &served)
+    run_cluster(&options.cluster, Some(&options.allowed), &options.roles(), None, &served)
 }
 
 /// Counts and publishes best sellers.
@@ -98,20 +98,22 @@ pub(crate) fn run_process(options: &ProcessOptions) -> anyhow::Result<()> {
 pub(crate) fn run_analyze(options: &AnalyzeOptions) -> anyhow::Result<()> {
     let sales = options.sales.analyzer(options.data.clone());
     let served = Served::probes(options.listen);
-    let allowed = Allowed::default();
-    run_cluster(&options.cluster, &allowed, &[], Some(sales), &served)
+    run_cluster(&options.cluster, None, &[], Some(sales), &served)
 }
 
 fn run_cluster(
     options: &crate::cluster::Options,
-    allowed: &Allowed,
+    allowed: Option<&Allowed>,
     lanes: &[Role],
     analyzer: Option<jupan_analytics::Options>,
     served: &Served,
 ) -> anyhow::Result<()> {
     let open = |runtime: &Handle| {
         let cluster = Cluster::open(options, runtime)?;
-        let rules = allowed.rules(cluster.log().partitions());
+        let partitions = cluster.log().partitions();
+        // Without lanes nobody asks for rules.
+        let rules =
+            allowed.map_or_else(|| Rules::new(partitions), |allowed| allowed.rules(partitions));
         let lanes = lanes.to_vec();
         Shop::start(cluster, Work { lanes, rules, analyzer })
     };
@@ -186,7 +188,7 @@ impl<E: Engine> Shop<E> {
     }
 
     /// What an API of this shop needs, with best sellers as this view has them.
-    pub(crate) fn ports(&self, view: Option<View>, base_url: &str) -> Ports {
+    pub(crate) fn ports(&self, view: View, base_url: &str) -> Ports {
         Ports {
             log: self.engine.log(),
             store: self.engine.read_store(),
@@ -258,13 +260,10 @@ impl<E: Engine> Health for Probe<E> {
 }
 
 /// The analyzer's view, as the API asks it.
-struct Tops(Option<View>);
+struct Tops(View);
 
 impl Top for Tops {
     fn top(&self, query: &TopQuery) -> Result<TopAnswer, TopError> {
-        match &self.0 {
-            Some(view) => view.top(query),
-            None => Err(TopError::Days),
-        }
+        self.0.top(query)
     }
 }

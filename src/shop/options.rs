@@ -48,12 +48,6 @@ pub(crate) struct Allowed {
     pub(crate) order_deadline_s: i64,
 }
 
-impl Default for Allowed {
-    fn default() -> Self {
-        Self { charge_min: 1, charge_max: 10_000_000, order_deadline_s: 900 }
-    }
-}
-
 impl Allowed {
     pub(crate) fn rules(&self, lanes: u16) -> Rules {
         let mut rules = Rules::new(lanes);

@@ -73,10 +73,12 @@ impl ApiServed<'_> {
         files_max: u64,
     ) -> anyhow::Result<()> {
         let (listener, url) = bind(self.http.listen).await?;
+        let view = shop.analyzer.as_ref().map(Analyzer::view);
+        let view = view.context("an API needs best sellers that are counted in its process")?;
         let ports = Ports {
             render_metrics: Arc::new(move || metrics.render()),
             is_demo: self.is_demo,
-            ..shop.ports(shop.analyzer.as_ref().map(Analyzer::view), &url)
+            ..shop.ports(view, &url)
         };
         let rules = self.allowed.rules(shop.engine.log().partitions());
         let mut limits = jupan_ingest_api::Limits {

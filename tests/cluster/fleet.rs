@@ -3,7 +3,7 @@
 
 use crate::{
     ground,
-    shop::{Client, Shop, binary, fresh_dir},
+    shop::{Client, Shop, binary, fresh_dir, verify_where},
     writes::{Ledger, PRODUCTS, STOCK, USERS, check_sums, spawn_writer},
 };
 use serde_json::Value;
@@ -151,16 +151,9 @@ async fn spawn(role: &str, cluster: &[String]) -> Shop {
 }
 
 fn verify(cluster: &[String], args: &[&str]) -> Value {
-    let output = Command::new(binary())
-        .args(["verify", "--json"])
-        .args(cluster)
-        .args(args)
-        .output()
-        .expect("verify runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let report: Value = serde_json::from_str(text.lines().last().unwrap_or_default())
-        .unwrap_or_else(|error| panic!("{error}: {text}\n{errors}"));
-    assert_eq!(output.status.code(), Some(0), "{report:#}\n{errors}");
+    let args = args.iter().map(|arg| (*arg).to_owned());
+    let flags: Vec<String> = cluster.iter().cloned().chain(args).collect();
+    let (code, report) = verify_where(&flags);
+    assert_eq!(code, Some(0), "{report:#}");
     report
 }

@@ -321,9 +321,14 @@ pub(crate) fn verify_drained(data: &Path) -> Value {
 
 /// The exit code of `jupan verify`, and its report.
 pub(crate) fn verify_by(data: &Path, args: &[&str]) -> (Option<i32>, Value) {
+    verify_where(&ground::flags(data, args))
+}
+
+/// The same of a shop that these flags name.
+pub(crate) fn verify_where(flags: &[String]) -> (Option<i32>, Value) {
     let output = Command::new(binary())
         .args(["verify", "--json"])
-        .args(ground::flags(data, args))
+        .args(flags)
         .output()
         .expect("verify runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
