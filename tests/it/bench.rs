@@ -87,7 +87,8 @@ fn recovery_kills_and_restarts() {
 
 #[test]
 fn grow_compares_sizes() {
-    let flags = ["--user-steps", "10,20", "--order-steps", "50,100", "--round-orders", "200"];
+    // A round has to take many of the 10 ms ticks in which the kernel counts processor time.
+    let flags = ["--user-steps", "10,20", "--order-steps", "50,100", "--round-orders", "5000"];
     let positive = ["users.1.ratio", "users.1.cpuUsPerOrder", "orders.1.ratio"];
     let figures = check_scenario("grow", &flags, &positive);
     assert_eq!(
