@@ -108,6 +108,8 @@ impl<C: Wired> Worker<C> {
         let records_max = if has_room { self.limits.batch_records_max } else { 0 };
         // Without room it is durability that is waited for, which ends a wait only where no input lies ready.
         let longest = if has_room { self.limits.poll_wait } else { self.limits.room_wait };
+        let lies = self.projection.entries() > 0 && self.limits.coalesce_wait > Duration::ZERO;
+        let longest = if lies { longest.min(self.limits.coalesce_wait) } else { longest };
         let wait = if projected > 0 { Duration::ZERO } else { wait.min(longest) };
         let limit = ReadLimit { records_max, bytes_max: self.limits.batch_bytes_max };
         let asked_at = self.log.now();
@@ -126,8 +128,8 @@ impl<C: Wired> Worker<C> {
     /// [`Stop`]
     pub fn finish(mut self) -> Result<(), Stop> {
         while self.projection.entries() > 0 {
-            self.log.poll(ReadLimit { records_max: 0, bytes_max: 0 }, self.limits.poll_wait)?;
-            self.project_durable()?;
+            self.project_all()?;
+            self.log.poll(ReadLimit { records_max: 0, bytes_max: 0 }, self.limits.room_wait)?;
         }
         Ok(())
     }
@@ -324,11 +326,15 @@ impl<C: Wired> Worker<C> {
     pub(crate) fn commit(&mut self, draft: &mut Draft) -> Result<(), Stop> {
         self.close_step(draft);
         let (commit, sequel) = draft.take(&self.head);
+        let began = self.log.now();
         let committed = self.log.commit(commit)?;
+        let at = self.log.now();
+        self.metrics.committed(began, at);
         let Sequel { entries, dead_letters, statement: mut rows, answers } = sequel;
         self.core.take_changed(&mut rows);
         self.projection.push(Pending {
             ticket: committed.ticket,
+            at,
             entries,
             dead_letters,
             rows,
@@ -338,13 +344,22 @@ impl<C: Wired> Worker<C> {
         Ok(())
     }
 
-    /// Projects what became durable, and lets go of memory that the store has now.
+    /// Projects what became durable, unless it may lie a little longer.
     fn project_durable(&mut self) -> Result<usize, Stop> {
-        let durable =
-            if is_planted(Bug::AnsweredBeforeSync) { u64::MAX } else { self.log.durable() };
+        if self.projection.is_due(self.durable(), self.log.now()) {
+            self.project_all()
+        } else {
+            Ok(0)
+        }
+    }
+
+    /// Projects what became durable, and lets go of memory that the store has now.
+    fn project_all(&mut self) -> Result<usize, Stop> {
+        let durable = self.durable();
         let projected = self.projection.advance(durable, &mut self.codec, self.log.as_mut())?;
         if projected.entries > 0 {
-            self.metrics.projected(projected, self.projection.entries());
+            let unprojected = self.projection.entries();
+            self.metrics.projected(projected, unprojected, self.log.now());
             self.core.release(self.projection.acknowledged());
             if self.core.cells() > self.limits.cells_max {
                 // An eighth more than needed, so that it is not needed again at once.
@@ -353,6 +368,10 @@ impl<C: Wired> Worker<C> {
             }
         }
         Ok(projected.entries)
+    }
+
+    fn durable(&self) -> u64 {
+        if is_planted(Bug::AnsweredBeforeSync) { u64::MAX } else { self.log.durable() }
     }
 
     fn ring_timers(&mut self) -> Result<(), Stop> {

@@ -1,5 +1,6 @@
 //! Every bound of a lane, in one place.
 
+use crate::projection::Coalescing;
 use std::time::Duration;
 
 /// How much a lane takes on at once.
@@ -16,6 +17,11 @@ pub struct Limits {
     pub step_bytes_max: usize,
     /// Most entries that are committed but not projected; beyond it the lane reads no more inputs.
     pub unprojected_entries_max: usize,
+    /// How long durable entries may lie that nobody waits for, before they are projected together: a
+    /// store behind a network is asked less often. Other lanes' readers see them that much later.
+    pub coalesce_wait: Duration,
+    /// Most entries that are projected together.
+    pub coalesce_entries_max: usize,
     /// Most cells in memory; those that the store does not have yet, and pending orders, come on top.
     pub cells_max: usize,
     /// Longest wait for inputs: also the resolution of timers and the time to notice a stop.
@@ -40,6 +46,8 @@ impl Default for Limits {
             commit_bytes_max: 512 * 1024,
             step_bytes_max: 192 * 1024,
             unprojected_entries_max: 50_000,
+            coalesce_wait: Duration::ZERO,
+            coalesce_entries_max: 1_024,
             cells_max: 400_000,
             poll_wait: Duration::from_millis(50),
             room_wait: Duration::from_millis(1),
@@ -48,5 +56,13 @@ impl Default for Limits {
             restore_bytes_max: 1024 * 1024,
             clock_ahead_max_us: 5 * 60 * 1_000_000,
         }
+    }
+}
+
+impl Limits {
+    pub(crate) fn coalescing(&self) -> Coalescing {
+        // A lane that takes on no more must not wait for itself.
+        let entries_max = self.coalesce_entries_max.min(self.unprojected_entries_max);
+        Coalescing { wait: self.coalesce_wait, entries_max }
     }
 }

@@ -1,11 +1,16 @@
 //! Every metric of the lanes, by name. Counters count what is durable.
 
 use crate::projection::Projected;
-use jupan_schemas::Lane;
-use metrics::{Counter, Gauge, counter, gauge};
+use jupan_schemas::{Lane, Micros};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 /// Commits that became durable, by lane.
 pub const COMMITS: &str = "jupan_lane_commits_total";
+/// How long a commit took, by lane.
+pub const COMMIT_SECONDS: &str = "jupan_lane_commit_seconds";
+/// How long it took from a commit until its entries could be read, by lane; of several commits that
+/// went to the store together, the oldest.
+pub const PROJECTION_SECONDS: &str = "jupan_lane_projection_seconds";
 /// Entries projected, by lane.
 pub const PROJECTED: &str = "jupan_lane_projected_entries_total";
 /// Entries committed and not yet projected, by lane.
@@ -22,6 +27,8 @@ pub const PENDING_ORDERS: &str = "jupan_lane_pending_orders";
 /// One lane's metrics, looked up once.
 pub(crate) struct LaneMetrics {
     commits: Counter,
+    commit_seconds: Histogram,
+    projection_seconds: Histogram,
     projected: Counter,
     unprojected: Gauge,
     dead_letters: Counter,
@@ -36,6 +43,8 @@ impl LaneMetrics {
         let lane = lane.to_string();
         Self {
             commits: counter!(COMMITS, "lane" => lane.clone()),
+            commit_seconds: histogram!(COMMIT_SECONDS, "lane" => lane.clone()),
+            projection_seconds: histogram!(PROJECTION_SECONDS, "lane" => lane.clone()),
             projected: counter!(PROJECTED, "lane" => lane.clone()),
             unprojected: gauge!(UNPROJECTED, "lane" => lane.clone()),
             dead_letters: counter!(DEAD_LETTERS, "lane" => lane.clone()),
@@ -50,8 +59,15 @@ impl LaneMetrics {
         self.pending_orders.set(pending_orders as f64);
     }
 
+    pub(crate) fn committed(&self, began: Micros, ended: Micros) {
+        self.commit_seconds.record(seconds(began, ended));
+    }
+
     /// Counts what became durable: a metric is an acknowledgement, too.
-    pub(crate) fn projected(&self, projected: Projected, unprojected: usize) {
+    pub(crate) fn projected(&self, projected: Projected, unprojected: usize, now: Micros) {
+        if let Some(oldest) = projected.oldest {
+            self.projection_seconds.record(seconds(oldest, now));
+        }
         self.commits.increment(projected.commits as u64);
         self.projected.increment(projected.entries as u64);
         self.dead_letters.increment(projected.dead_letters as u64);
@@ -61,4 +77,10 @@ impl LaneMetrics {
     pub(crate) fn loaded(&self, cells: usize) {
         self.loaded.increment(cells as u64);
     }
+}
+
+/// A clock that was set back shows as no time.
+#[allow(clippy::cast_precision_loss, reason = "micros between two moments are few")]
+fn seconds(from: Micros, until: Micros) -> f64 {
+    until.0.saturating_sub(from.0).max(0) as f64 / 1e6
 }

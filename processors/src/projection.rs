@@ -1,20 +1,29 @@
 //! What follows a commit once it is durable: rows, then answers, then the watermark. So an outcome
 //! is never early (whoever has seen it also reads it) and never lost (a restore sends it again
 //! unless the watermark is past it).
+//!
+//! Commits that nobody waits for may lie a moment, so that what they change again and again (a hot
+//! product, a hold that ends at once) goes to the store once.
 
 use jupan_log::LaneLog;
 use jupan_schemas::{
-    Answer, Codec, CommandResult, Lane,
+    Answer, Codec, CommandResult, Lane, Micros,
     planted::{Bug, is_planted},
     rows::{Key, Row, Watermark},
 };
 use jupan_store::{LaneStore, StoreError};
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 /// A commit that waits to be durable and projected.
 pub(crate) struct Pending {
     /// Compared with what is durable.
     pub(crate) ticket: u64,
+    /// When it was committed.
+    pub(crate) at: Micros,
     /// How many entries.
     pub(crate) entries: usize,
     /// How many of them went to the dead letters.
@@ -33,6 +42,76 @@ pub(crate) struct Projected {
     pub(crate) commits: usize,
     pub(crate) entries: usize,
     pub(crate) dead_letters: usize,
+    /// When the oldest of the commits was made, if there was one.
+    pub(crate) oldest: Option<Micros>,
+}
+
+impl Projected {
+    fn count(&mut self, pending: &Pending) {
+        self.commits += 1;
+        self.entries += pending.entries;
+        self.dead_letters += pending.dead_letters;
+    }
+}
+
+/// Commits that go to the store as one.
+struct Merged {
+    rows: Vec<Row>,
+    answers: Vec<Answer>,
+    watermark: Watermark,
+    is_one: bool,
+}
+
+impl Merged {
+    fn of(pending: Pending) -> Self {
+        let Pending { rows, answers, watermark, .. } = pending;
+        Self { rows, answers, watermark, is_one: true }
+    }
+
+    fn add(&mut self, pending: Pending) {
+        self.rows.extend(pending.rows);
+        self.answers.extend(pending.answers);
+        self.watermark = pending.watermark;
+        self.is_one = false;
+    }
+
+    /// A hold that begins and ends here was never written, so there is nothing to take back: this
+    /// owner projects each of its commits once, and a restore folds them before it writes.
+    fn without_passing_holds(mut self) -> Self {
+        if self.is_one {
+            return self;
+        }
+        let begun: HashSet<Key> =
+            self.rows.iter().filter(|row| is_open_hold(row)).filter_map(Row::key).collect();
+        if !begun.is_empty() {
+            let ended: HashSet<Key> = self
+                .rows
+                .iter()
+                .filter(|row| is_ended_hold(row))
+                .filter_map(Row::key)
+                .filter(|key| begun.contains(key))
+                .collect();
+            self.rows.retain(|row| row.key().is_none_or(|key| !ended.contains(&key)));
+        }
+        self
+    }
+}
+
+fn is_open_hold(row: &Row) -> bool {
+    matches!(row, Row::Hold(hold) if hold.is_open())
+}
+
+fn is_ended_hold(row: &Row) -> bool {
+    matches!(row, Row::Hold(hold) if !hold.is_open())
+}
+
+/// Bounds of a projection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Coalescing {
+    /// How long a commit may lie that nobody waits for.
+    pub(crate) wait: Duration,
+    /// Entries that lie no longer, together.
+    pub(crate) entries_max: usize,
 }
 
 /// The commits of one lane on their way to the store.
@@ -42,11 +121,13 @@ pub(crate) struct Projection {
     waiting: VecDeque<Pending>,
     entries: usize,
     acknowledged: u64,
+    coalescing: Coalescing,
 }
 
 impl Projection {
-    pub(crate) fn new(lane: Lane, store: Arc<dyn LaneStore>) -> Self {
-        Self { lane, store, waiting: VecDeque::new(), entries: 0, acknowledged: 0 }
+    pub(crate) fn new(lane: Lane, store: Arc<dyn LaneStore>, coalescing: Coalescing) -> Self {
+        let waiting = VecDeque::new();
+        Self { lane, store, waiting, entries: 0, acknowledged: 0, coalescing }
     }
 
     /// Entries that are committed and not yet projected.
@@ -68,27 +149,65 @@ impl Projection {
         self.store.load(keys)
     }
 
-    /// Projects every waiting commit up to the durable ticket.
+    /// Whether the waiting commits up to the durable ticket have lain long enough, or somebody waits
+    /// for one of them.
+    pub(crate) fn is_due(&self, durable: u64, now: Micros) -> bool {
+        let Some(oldest) = self.durable(durable).next() else { return false };
+        let lain_us = now.0.saturating_sub(oldest.at.0);
+        let wait_us = i64::try_from(self.coalescing.wait.as_micros()).unwrap_or(i64::MAX);
+        // A clock that was set back must not keep them.
+        let is_old = !(0..wait_us).contains(&lain_us);
+        let is_much = self.entries >= self.coalescing.entries_max;
+        is_old || is_much || self.durable(durable).any(|pending| !pending.answers.is_empty())
+    }
+
+    fn durable(&self, ticket: u64) -> impl Iterator<Item = &Pending> {
+        self.waiting.iter().take_while(move |pending| pending.ticket <= ticket)
+    }
+
+    /// Projects every waiting commit up to the durable ticket: several of them as one, as far as the
+    /// bound on entries goes.
     pub(crate) fn advance(
         &mut self,
         durable: u64,
         codec: &mut Codec,
         log: &mut dyn LaneLog,
     ) -> Result<Projected, StoreError> {
-        let ready = self.waiting.iter().take_while(|pending| pending.ticket <= durable).count();
-        let mut projected = Projected { commits: ready, ..Projected::default() };
-        for pending in self.waiting.drain(..ready) {
-            projected.entries += pending.entries;
-            projected.dead_letters += pending.dead_letters;
+        let oldest = self.durable(durable).next().map(|pending| pending.at);
+        let mut projected = Projected { oldest, ..Projected::default() };
+        while let Some(merged) = self.take(durable, &mut projected) {
+            let Merged { rows, answers, watermark, .. } = merged;
             if is_planted(Bug::WatermarkBeforeRows) {
-                self.store.set_watermark(self.lane, pending.watermark)?;
+                self.store.set_watermark(self.lane, watermark)?;
             }
-            project(self.lane, self.store.as_ref(), pending.rows, &pending.answers, codec, log)?;
-            self.store.set_watermark(self.lane, pending.watermark)?;
-            self.acknowledged = pending.watermark.sequence;
+            project(self.lane, self.store.as_ref(), rows, &answers, codec, log)?;
+            self.store.set_watermark(self.lane, watermark)?;
+            self.acknowledged = watermark.sequence;
         }
         self.entries -= projected.entries;
         Ok(projected)
+    }
+
+    /// Takes the oldest durable commits that go to the store together.
+    fn take(&mut self, durable: u64, projected: &mut Projected) -> Option<Merged> {
+        let before = projected.entries;
+        let mut merged = None::<Merged>;
+        while let Some(next) = self.waiting.front()
+            && next.ticket <= durable
+            && (merged.is_none() || self.has_room(projected.entries - before + next.entries))
+            && let Some(next) = self.waiting.pop_front()
+        {
+            projected.count(&next);
+            match &mut merged {
+                None => merged = Some(Merged::of(next)),
+                Some(merged) => merged.add(next),
+            }
+        }
+        merged.map(Merged::without_passing_holds)
+    }
+
+    fn has_room(&self, entries: usize) -> bool {
+        entries <= self.coalescing.entries_max
     }
 
     /// Projects what a restore folded from the journal: it is durable already.

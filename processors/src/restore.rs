@@ -35,7 +35,7 @@ impl<C: Wired> Worker<C> {
             core: C::new(lane.index),
             codec: Codec::new(parts.schema_ids.clone()),
             log,
-            projection: Projection::new(lane, parts.store.clone()),
+            projection: Projection::new(lane, parts.store.clone(), parts.limits.coalescing()),
             head: Head::new(parts.rules.lanes),
             timers: Timers::default(),
             draft: Draft::new(lane),

@@ -5,7 +5,7 @@
 use super::{
     engine::Engine,
     http::Served,
-    plan::Hot,
+    plan::{Hot, Timed},
     report::{Figures, Report, Round, median},
     scratch,
 };
@@ -17,7 +17,7 @@ const FIRST: Duration = Duration::from_secs(1);
 
 /// Rounds of both kinds, pairwise.
 #[derive(Debug, Default)]
-struct Pairs {
+pub(crate) struct Pairs {
     uniform: Vec<Round>,
     hot: Vec<Round>,
 }
@@ -33,7 +33,7 @@ pub(crate) fn run(plan: &Hot) -> anyhow::Result<Report> {
     let data = dir.path().join("engine");
     let engine = Engine::open(&data, plan.crowd.into(), None)?;
     engine.populate()?;
-    let pairs = pairs(plan, |hot, length| engine.round(hot, length));
+    let pairs = pairs(&plan.timed, |hot, length| engine.round(hot, length));
     engine.close()?;
     pairs?.tell("engine", &mut report);
     report.verified &= scratch::verify(&data)?.is_green;
@@ -41,7 +41,7 @@ pub(crate) fn run(plan: &Hot) -> anyhow::Result<Report> {
     let data = dir.path().join("http");
     let mut served = Served::start(&data, plan.crowd, None)?;
     served.populate()?;
-    let pairs = self::pairs(plan, |hot, length| served.round(hot, length));
+    let pairs = self::pairs(&plan.timed, |hot, length| served.round(hot, length));
     served.stop()?;
     pairs?.tell("http", &mut report);
     report.verified &= scratch::verify(&data)?.is_green;
@@ -49,15 +49,15 @@ pub(crate) fn run(plan: &Hot) -> anyhow::Result<Report> {
 }
 
 /// Which kind comes first changes from pair to pair: neither is always the one after the other.
-fn pairs(
-    plan: &Hot,
+pub(crate) fn pairs(
+    timed: &Timed,
     mut round: impl FnMut(bool, Duration) -> anyhow::Result<Round>,
 ) -> anyhow::Result<Pairs> {
     round(false, FIRST)?;
     round(true, FIRST)?;
-    let length = plan.timed.seconds;
+    let length = timed.seconds;
     let mut pairs = Pairs::default();
-    for number in 0..plan.timed.run.rounds {
+    for number in 0..timed.run.rounds {
         let hot_first = number % 2 == 1;
         for hot in [hot_first, !hot_first] {
             let rounds = if hot { &mut pairs.hot } else { &mut pairs.uniform };
@@ -74,7 +74,8 @@ impl Pairs {
         pairs.map(|(hot, uniform)| hot.per_second() / uniform.per_second().max(1.0)).collect()
     }
 
-    fn tell(&self, name: &str, report: &mut Report) {
+    /// Adds both kinds and their ratio.
+    pub(crate) fn tell(&self, name: &str, report: &mut Report) {
         let (ratios, uniform, hot) =
             (self.ratios(), Figures::of(&self.uniform), Figures::of(&self.hot));
         let ratio = median(ratios.iter().copied());

@@ -18,8 +18,7 @@ use super::{
     report::{Figures, Report, Round},
     scratch,
 };
-use load::Load;
-pub(crate) use load::{Seen, Shape};
+pub(crate) use load::{Load, Seen, Shape};
 pub(crate) use populate::populate;
 pub(crate) use server::Server;
 pub(crate) use start::Started;
@@ -172,7 +171,7 @@ impl Served {
     }
 }
 
-fn shape_of(crowd: Crowd) -> Shape {
+pub(crate) fn shape_of(crowd: Crowd) -> Shape {
     let Crowd { users, goods } = crowd;
     Shape { users, products: goods.products, lines: goods.lines, hot: false }
 }

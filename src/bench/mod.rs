@@ -5,9 +5,11 @@
 //!   engine   orders without HTTP         hot       one product in every order, beside uniform orders
 //!   http     orders over HTTP            recovery  kills and restarts
 //!   window   the best sellers' call      grow      many users, many orders
+//!   cluster  Kafka and a CQL store: latencies at a rate, orders a second, takeovers
 //! ```
 //! A scenario says what it found as a [`Report`]; this module puts machine and verdict around it.
 
+mod cluster;
 mod cpu;
 mod engine;
 mod fill;
@@ -52,6 +54,8 @@ enum Scenario {
     Grow(plan::Grow),
     /// Time of the call for the top 5 over many orders
     Window(plan::Window),
+    /// A shop of several processes on Kafka and a CQL store: latencies at a rate, uniform and hot orders, takeovers after kills
+    Cluster(plan::Cluster),
     /// Users with money and products with stock in a running shop, for a load from outside
     Prepare(plan::Prepare),
     /// A journal for `recovery`
@@ -69,6 +73,7 @@ impl Scenario {
             Self::Recovery(plan) => ("recovery", &plan.timed.run, plan.crowd.goods),
             Self::Grow(plan) => ("grow", &plan.run, plan.goods),
             Self::Window(plan) => ("window", &plan.run, plan.goods),
+            Self::Cluster(plan) => ("cluster", &plan.timed.run, plan.crowd.goods),
             Self::Prepare(_) | Self::Fill(_) => return None,
         })
     }
@@ -81,6 +86,7 @@ impl Scenario {
             Self::Recovery(plan) => recovery::run(plan),
             Self::Grow(plan) => grow::run(plan),
             Self::Window(plan) => window::run(plan),
+            Self::Cluster(plan) => cluster::run(plan),
             Self::Prepare(plan) => prepare::run(plan).map(|()| Report::default()),
             Self::Fill(plan) => fill::run(plan).map(|()| Report::default()),
         }

@@ -161,6 +161,58 @@ pub(crate) struct Grow {
     pub(crate) round_orders: u64,
 }
 
+/// A shop on Kafka and a CQL store, of processes of its own.
+#[derive(Clone, Debug, Args)]
+#[group(id = "bench-cluster")]
+pub(crate) struct Cluster {
+    #[command(flatten)]
+    pub(crate) timed: Timed,
+    #[command(flatten)]
+    pub(crate) crowd: Crowd,
+    /// Kafka's bootstrap servers
+    #[arg(long, env = "JUPAN_KAFKA", value_name = "HOST:PORT,…")]
+    pub(crate) kafka: String,
+    /// Contact points of ScyllaDB, or another CQL store
+    #[arg(long, env = "JUPAN_CQL", value_name = "HOST:PORT,…")]
+    pub(crate) cql: String,
+    /// A Confluent-compatible schema registry
+    #[arg(long, env = "JUPAN_REGISTRY", value_name = "URL")]
+    pub(crate) registry: Option<String>,
+    /// Lanes of each role
+    #[arg(
+        long,
+        default_value_t = 4,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=256)
+    )]
+    pub(crate) partitions: u16,
+    /// Copies of each topic and row
+    #[arg(
+        long,
+        default_value_t = 1,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=9)
+    )]
+    pub(crate) replication: u16,
+    /// Orders a second that come at their time, whatever becomes of earlier ones; a round each
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "100,500",
+        value_name = "N,N",
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub(crate) rates: Vec<u32>,
+    /// How often one of two processes with lanes is killed; 0 leaves that out
+    #[arg(
+        long,
+        default_value_t = 10,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(0..=1000)
+    )]
+    pub(crate) kills: u32,
+}
+
 /// The best sellers over many orders.
 #[derive(Clone, Debug, Args)]
 #[group(id = "bench-window")]

@@ -26,11 +26,15 @@ use jupan_store::{
 };
 use reach::Reach;
 use registry::Registry;
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 use tokio::{
     runtime::{Handle, Runtime},
     sync::Notify,
 };
+
+/// Each write to the store is a round trip: a hold that begins and ends within this time is none, a
+/// product that many buy is one. Stock is seen this much later by others.
+const COALESCE_WAIT: Duration = Duration::from_millis(20);
 
 /// Log and store of a cluster.
 pub(crate) struct Cluster {
@@ -117,7 +121,14 @@ fn check_ids(log: &KafkaLog, codec: &Codec, has_registry: bool) -> anyhow::Resul
 /// # Errors
 /// What cannot be made, and why. What was made until then stays, and is found by the next call.
 pub(crate) fn init(options: &InitOptions) -> anyhow::Result<()> {
-    let InitOptions { cluster, partitions, replication, .. } = options;
+    make(&options.cluster, options.partitions, options.replication)
+}
+
+/// The same for whoever has no flags of `jupan init`.
+///
+/// # Errors
+/// See [`init`].
+pub(crate) fn make(cluster: &Options, partitions: u16, replication: u16) -> anyhow::Result<()> {
     let (Some(brokers), Some(nodes)) = (&cluster.kafka, &cluster.cql) else {
         bail!("--kafka and --cql say where the shop is to be made");
     };
@@ -127,15 +138,12 @@ pub(crate) fn init(options: &InitOptions) -> anyhow::Result<()> {
         runtime.block_on(Registry::new(url, &cluster.topic_prefix)?.register())?;
         println!("schemas are registered at {url}");
     }
-    let topics = NewTopics {
-        partitions: *partitions,
-        result_partitions: *partitions,
-        replicas: Some(*replication),
-    };
+    let topics =
+        NewTopics { partitions, result_partitions: partitions, replicas: Some(replication) };
     kafka::init(&cluster.for_kafka(brokers), topics)
         .with_context(|| format!("the topics at {brokers} cannot be made"))?;
     println!("topics are there, with {partitions} partitions, at {brokers}");
-    let tables = cql::Options { replicas: *replication, ..cluster.for_cql(nodes, *partitions) };
+    let tables = cql::Options { replicas: replication, ..cluster.for_cql(nodes, partitions) };
     runtime
         .block_on(cql::init(&tables))
         .with_context(|| format!("the tables at {nodes} cannot be made"))?;
@@ -158,6 +166,10 @@ impl Engine for Cluster {
 
     fn schema_ids(&self) -> Arc<SchemaIds> {
         self.schema_ids.clone()
+    }
+
+    fn coalesce_wait(&self) -> Duration {
+        COALESCE_WAIT
     }
 
     fn place(&self) -> String {

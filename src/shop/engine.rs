@@ -4,7 +4,7 @@ use crate::inspection::Inspection;
 use jupan_log::Log;
 use jupan_schemas::SchemaIds;
 use jupan_store::{LaneStore, ReadStore};
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 /// A log and a store that belong together.
@@ -20,6 +20,11 @@ pub(crate) trait Engine: Send + Sync + 'static {
 
     /// Schema ids of the log's records.
     fn schema_ids(&self) -> Arc<SchemaIds>;
+
+    /// How long rows may lie that nobody waits for: see `Limits::coalesce_wait`.
+    fn coalesce_wait(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Where all of it is, for people.
     fn place(&self) -> String;

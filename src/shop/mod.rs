@@ -173,7 +173,7 @@ impl<E: Engine> Shop<E> {
             store: engine.lane_store(),
             schema_ids: engine.schema_ids(),
             rules,
-            limits: Limits::default(),
+            limits: Limits { coalesce_wait: engine.coalesce_wait(), ..Limits::default() },
         };
         let host = match lanes.as_slice() {
             [] => None,

@@ -74,6 +74,7 @@ mod tests;
 pub(crate) use command::{Options, main};
 pub(crate) use report::Report;
 
+use crate::{cluster::Cluster, shop::Engine};
 use audit::Audit;
 use findings::{Desk, Findings, Invariant, Place};
 use horizon::{Closing, Horizon, Patience};
@@ -213,15 +214,27 @@ impl Failure {
 /// # Errors
 /// [`Failure`] where nothing can be proved.
 pub(crate) fn of(data: &Path) -> Result<Report, Failure> {
-    let overdue_slack_ms = command::OVERDUE_SLACK_MS;
-    let options = Options {
+    run(&drained(data), &mut |_| {})
+}
+
+/// The same of a cluster whose shop has ended well.
+///
+/// # Errors
+/// [`Failure`] where nothing can be proved.
+pub(crate) fn of_ended(cluster: &Cluster) -> Result<Report, Failure> {
+    let codec = Codec::new(cluster.schema_ids());
+    let options = drained(Path::new(""));
+    of_cluster(cluster.log(), cluster.rows(), codec, &options, &mut |_| {})
+}
+
+fn drained(data: &Path) -> Options {
+    Options {
         data: data.to_owned(),
         json: false,
-        overdue_slack_ms,
+        overdue_slack_ms: command::OVERDUE_SLACK_MS,
         drained: true,
         cluster: Default::default(),
-    };
-    run(&options, &mut |_| {})
+    }
 }
 
 /// Proves the invariants of a data directory, and reports what does not hold.

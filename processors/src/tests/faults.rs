@@ -7,7 +7,10 @@ use jupan_ledger::{Core, products::Products, users::Users};
 use jupan_log::memory::Fault;
 use jupan_schemas::{rows::Key, *};
 use jupan_store::LaneStore;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 const USERS: u64 = 5;
 const PRODUCTS: u64 = 4;
@@ -90,6 +93,7 @@ fn run(seed: u64) -> BTreeSet<Code> {
         step_bytes_max: 1_500,
         cells_max: 10,
         unprojected_entries_max: 1 + usize::try_from(random.below(200)).expect("small"),
+        coalesce_wait: Duration::from_millis(20 * (seed % 2)),
         ..Limits::default()
     };
     let mut harness = Harness::new(lanes, limits, random.one_in(2));

@@ -142,6 +142,10 @@ impl Harness {
             if turns.iter().all(Turn::is_idle) {
                 return;
             }
+            // What lies a moment before it is projected needs one to pass.
+            if !self.parts.limits.coalesce_wait.is_zero() {
+                self.clock.advance(1_000);
+            }
         }
         panic!("the lanes do not come to rest");
     }

@@ -1,5 +1,6 @@
 //! The lane over the memory providers: order, crashes, takeovers, bounds.
 
+mod coalescing;
 mod faults;
 mod harness;
 mod ownership;

@@ -6,7 +6,10 @@ use std::{
     hash::{BuildHasher, RandomState},
     io::{self, Write},
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
@@ -43,6 +46,11 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// A thousand and one of the times from request to answer, rising, spread as all of them are.
+    pub(crate) fn latencies_us(&self) -> Vec<u64> {
+        self.latencies.spread()
+    }
+
     fn merge(&mut self, other: &Self) {
         self.ok += other.ok;
         for (error, number) in &other.errors {
@@ -57,25 +65,40 @@ pub(super) fn salt() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
+/// Moments at which orders are due, whatever becomes of earlier ones: who comes late because the shop
+/// was slow has waited, too.
+struct Pace {
+    start: Instant,
+    pause: Duration,
+    next: AtomicU32,
+}
+
+impl Pace {
+    /// When the next order is due.
+    fn due(&self) -> Instant {
+        self.start + self.pause * self.next.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
 /// Connections that are kept from round to round.
-pub(super) struct Load {
+pub(crate) struct Load {
     workers: Vec<Worker>,
 }
 
 impl Load {
-    pub(super) fn new(address: SocketAddr, shape: Shape, connections: usize) -> Self {
+    pub(crate) fn new(address: SocketAddr, shape: Shape, connections: usize) -> Self {
         let salt = salt();
         let worker = |number| Worker::new(address, shape, salt, number);
         Self { workers: (0..connections).map(worker).collect() }
     }
 
     /// Which orders are placed from now on.
-    pub(super) fn set_hot(&mut self, hot: bool) {
+    pub(crate) fn set_hot(&mut self, hot: bool) {
         self.workers.iter_mut().for_each(|worker| worker.shape.hot = hot);
     }
 
     /// Places orders for so long, and does something at the moment when they stop to count.
-    pub(super) async fn run_and(
+    pub(crate) async fn run_and(
         &mut self,
         duration: Duration,
         at_end: impl FnOnce(),
@@ -83,10 +106,30 @@ impl Load {
         let end = Instant::now() + duration;
         let mut tasks: JoinSet<(Worker, Seen)> = JoinSet::new();
         for worker in self.workers.drain(..) {
-            tasks.spawn(worker.run(end));
+            tasks.spawn(worker.run(end, None));
         }
         tokio::time::sleep_until(end.into()).await;
         at_end();
+        self.gather(tasks).await
+    }
+
+    /// Places so many orders a second for so long, however late they are answered.
+    pub(crate) async fn run_paced(
+        &mut self,
+        per_second: u32,
+        duration: Duration,
+    ) -> anyhow::Result<Seen> {
+        let start = Instant::now();
+        let pause = Duration::from_secs(1) / per_second.max(1);
+        let pace = Arc::new(Pace { start, pause, next: AtomicU32::new(0) });
+        let mut tasks: JoinSet<(Worker, Seen)> = JoinSet::new();
+        for worker in self.workers.drain(..) {
+            tasks.spawn(worker.run(start + duration, Some(Arc::clone(&pace))));
+        }
+        self.gather(tasks).await
+    }
+
+    async fn gather(&mut self, mut tasks: JoinSet<(Worker, Seen)>) -> anyhow::Result<Seen> {
         let mut seen = Seen::default();
         while let Some(ended) = tasks.join_next().await {
             let (worker, of_worker) = ended?;
@@ -130,15 +173,16 @@ impl Worker {
         }
     }
 
-    async fn run(mut self, end: Instant) -> (Self, Seen) {
+    async fn run(mut self, end: Instant, pace: Option<Arc<Pace>>) -> (Self, Seen) {
         let mut seen = Seen::default();
         let give_up = tokio::time::sleep_until((end + GRACE).into());
         tokio::pin!(give_up);
         loop {
-            let began = Instant::now();
+            let began = pace.as_deref().map_or_else(Instant::now, Pace::due);
             if began >= end {
                 break;
             }
+            tokio::time::sleep_until(began.into()).await;
             let answer = tokio::select! {
                 answer = self.order() => answer,
                 () = &mut give_up => Err(io::ErrorKind::TimedOut.into()),
@@ -146,7 +190,7 @@ impl Worker {
             let now = Instant::now();
             let error = match answer {
                 // Too late to count, and no fault.
-                Ok(DONE) if now > end => break,
+                Ok(DONE) if now > end && pace.is_none() => break,
                 Ok(DONE) => {
                     let us = now.duration_since(began).as_micros();
                     seen.latencies.add(u64::try_from(us).unwrap_or(u64::MAX));

@@ -4,6 +4,7 @@
 use crate::client::{Client, Patience, Request};
 use anyhow::{Context, bail};
 use std::{
+    ffi::OsStr,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
@@ -30,11 +31,19 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a shop on a free port, with its data in `data`.
     pub(crate) fn start(data: &Path) -> anyhow::Result<Self> {
+        Self::start_role("all", [OsStr::new("--data"), data.as_os_str()])
+    }
+
+    /// Starts a role on a free port, with further flags.
+    pub(crate) fn start_role(
+        role: &str,
+        flags: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> anyhow::Result<Self> {
         let binary = std::env::current_exe().context("this binary cannot be found")?;
         let started = Instant::now();
         let mut child = Command::new(binary)
-            .args(["all", "--listen", "127.0.0.1:0", "--trace", "warn", "--data"])
-            .arg(data)
+            .args([role, "--listen", "127.0.0.1:0", "--trace", "warn"])
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -166,6 +166,7 @@ impl Chaos {
             step_bytes_max: 1_500,
             cells_max: numbers.one_of(&[10, 100_000]),
             unprojected_entries_max: 1 + numbers.below(200),
+            coalesce_wait: Duration::from_millis(numbers.one_of(&[0, 2])),
             ..Limits::default()
         };
         let parts = Parts {

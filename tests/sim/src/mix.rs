@@ -6,9 +6,14 @@ use jupan_analytics::Clock;
 use jupan_ledger::Rules;
 use jupan_processors::Limits;
 use jupan_schemas::{BALANCE_MAX, Micros, Money, PRICE_AND_STOCK_MAX};
+use std::time::Duration;
 
 /// Products of a shop whose orders have hundreds of lines.
 const LARGE: u64 = 600;
+
+/// Of a seed's numbers, those that say how long rows may lie: apart, so that the rest of a seed stays
+/// what it was.
+const COALESCING: u64 = 5;
 
 /// The mix of one seed.
 #[derive(Clone, Debug)]
@@ -68,7 +73,7 @@ impl Mix {
         let goods = goods(random, &mut shop);
         let users_max = random.one_of([3, 8, 40]);
         Self {
-            limits: limits(random),
+            limits: limits(random, &mut Random::new(seed, COALESCING)),
             users: 1 + random.below(users_max),
             pause_us_max: pause_us_max(random, &shop),
             goods,
@@ -157,8 +162,10 @@ fn pause_us_max(random: &mut Random, shop: &Shop) -> u64 {
     if random.one_in(4) { pause } else { pause.min(brief) }
 }
 
-fn limits(random: &mut Random) -> Limits {
+fn limits(random: &mut Random, coalescing: &mut Random) -> Limits {
     let usual = Limits::default();
+    // In half of the seeds, rows lie.
+    let coalesce_us = coalescing.one_of([0, 0, 0, 1_000, 20_000, 5_000_000]);
     Limits {
         batch_records_max: random.one_of([1, 3, 20, 1024]),
         batch_bytes_max: random.one_of([200, 2_000, 192 * 1024]),
@@ -169,6 +176,8 @@ fn limits(random: &mut Random) -> Limits {
         reminder_repeat_us: random.one_of([Micros::SECOND, 5 * Micros::SECOND]),
         reminders_max: random.one_of([1, 1_000]),
         restore_bytes_max: random.one_of([1, 3_000, 1 << 20]),
+        coalesce_wait: Duration::from_micros(coalesce_us),
+        coalesce_entries_max: coalescing.one_of([1, 5, 1_024]),
         ..usual
     }
 }

@@ -14,6 +14,8 @@ use jupan_store::LaneStore;
 
 /// Rounds in which lanes must have come to rest.
 const REST_ROUNDS_MAX: usize = 40_000;
+/// What passes in a round where rows may lie.
+const REST_PAUSE_US: i64 = 1_000;
 /// Times that the clock is moved on for orders whose reminder was lost.
 const REMINDER_ROUNDS_MAX: usize = 60;
 
@@ -50,6 +52,10 @@ impl World {
             self.acknowledge();
             if is_idle {
                 return Ok(());
+            }
+            // What lies a moment before it is projected needs one to pass.
+            if !self.mix.limits.coalesce_wait.is_zero() {
+                self.clock_to(self.now().plus(REST_PAUSE_US));
             }
         }
         Err(Violation::new(Invariant::Rest, "the lanes do not come to rest"))
