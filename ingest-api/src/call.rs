@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// On every response, so that a caller can name the request.
 pub(crate) const TRACE_ID: HeaderName = HeaderName::from_static("trace-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACEPARENT: HeaderName = HeaderName::from_static(jupan_schemas::TRACEPARENT);
 
 /// How to speak to this caller: in which language, and about which trace.
 #[derive(Clone, Debug)]
@@ -32,7 +32,9 @@ pub(crate) struct Voice {
 impl Voice {
     /// Takes over the caller's trace (W3C `traceparent`), or begins one.
     pub(crate) fn of(headers: &HeaderMap, minted: &Minted) -> Self {
-        let given = headers.get(TRACEPARENT).and_then(|value| parent_trace(value.to_str().ok()?));
+        let given = headers
+            .get(TRACEPARENT)
+            .and_then(|value| TraceId::of_traceparent(value.to_str().ok()?));
         let trace_id = given.unwrap_or_else(|| minted.trace_id());
         let text = HeaderValue::try_from(hex::encode(&trace_id.0));
         let trace_text = text.unwrap_or(HeaderValue::from_static(""));
@@ -48,15 +50,6 @@ impl Voice {
     pub(crate) fn trace_header(&self) -> HeaderValue {
         self.trace_text.clone()
     }
-}
-
-/// The trace id in `version-trace-parent-flags`; later versions may add fields.
-fn parent_trace(text: &str) -> Option<TraceId> {
-    let mut fields = text.split('-');
-    let (version, trace) = (fields.next()?, fields.next()?);
-    let (parent, flags) = (fields.next()?, fields.next()?);
-    let fits = version.len() == 2 && version != "ff" && parent.len() == 16 && flags.len() == 2;
-    fits.then(|| TraceId::parse(trace)).flatten()
 }
 
 /// One request.
@@ -152,7 +145,11 @@ mod tests {
             ("00-4bf92f3577b34da6a3ce929d0e0e4736", false),
             ("", false),
         ] {
-            assert_eq!(parent_trace(text), TraceId::parse(trace).filter(|_| fits), "{text}");
+            assert_eq!(
+                TraceId::of_traceparent(text),
+                TraceId::parse(trace).filter(|_| fits),
+                "{text}"
+            );
         }
     }
 }

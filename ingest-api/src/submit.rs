@@ -250,7 +250,8 @@ impl Write {
                 is_shared.then(|| codec.product_fingerprint(&command))
             }
         };
-        (NewRecord::new(Bytes::from(self.id.to_string()), Bytes::from(value)), fingerprint)
+        let record = NewRecord::new(Bytes::from(self.id.to_string()), Bytes::from(value));
+        (record.traced(trace_id), fingerprint)
     }
 
     /// Appends the command; `Ok` only when it is durable.

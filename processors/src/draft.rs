@@ -6,7 +6,7 @@ use jupan_ledger::{Decision, Event};
 use jupan_log::{Commit, CommitRecord, Header, Input, NewRecord};
 use jupan_schemas::{
     Answer, Change, Codec, Entry, Envelope, Hash, KeyText, Lane, Message, STEP_BYTES_MAX, Step,
-    SystemBalance, TopicId, WrongReceiver, partition_of,
+    SystemBalance, TopicId, TraceId, WrongReceiver, partition_of,
     planted::{Bug, is_planted},
     rows::Row,
 };
@@ -68,6 +68,7 @@ struct Drafted {
     key_end: usize,
     value_end: usize,
     headers: Vec<Header>,
+    trace: Option<TraceId>,
 }
 
 /// A commit in the making. A lane makes one after the other in the same draft: its buffers and
@@ -138,7 +139,7 @@ impl Draft {
             let key_end = self.encoded.len();
             C::encode_message(codec, envelope, &mut self.encoded)?;
             let topic = TopicId::inbox(self.lane.role.peer());
-            self.add(topic, sent.lane, key_end, Vec::new());
+            self.add((topic, sent.lane), key_end, Vec::new(), entry.trace_id);
         }
         core.statement(&entry, &mut self.sequel.statement);
         self.sequel.answers.extend_from_slice(&entry.answers);
@@ -150,7 +151,13 @@ impl Draft {
     }
 
     /// Adds what the outside is told.
-    pub(crate) fn push_event(&mut self, codec: &mut Codec, event: &Event, lanes: u16) {
+    pub(crate) fn push_event(
+        &mut self,
+        codec: &mut Codec,
+        event: &Event,
+        lanes: u16,
+        trace: Option<TraceId>,
+    ) {
         let (topic, key) = match event {
             Event::Order(event) => (TopicId::OrderEvents, event.user_id.0),
             Event::Sale(sale) => (TopicId::Sales, sale.product_id.0),
@@ -161,7 +168,7 @@ impl Draft {
             Event::Order(event) => codec.encode(event, &mut self.encoded),
             Event::Sale(sale) => codec.encode(sale, &mut self.encoded),
         }
-        self.add(topic, partition_of(key, lanes), key_end, Vec::new());
+        self.add((topic, partition_of(key, lanes)), key_end, Vec::new(), trace);
     }
 
     /// Adds a dead letter: the raw bytes, with cause and origin as headers.
@@ -178,15 +185,21 @@ impl Draft {
         let key_end = self.encoded.len();
         self.encoded.extend_from_slice(&input.record.value);
         self.sequel.dead_letters += 1;
-        self.add(TopicId::DeadLetters, 0, key_end, headers);
+        self.add((TopicId::DeadLetters, 0), key_end, headers, letter.meta.trace_id);
     }
 
     /// Adds the record whose key and value were encoded last.
-    fn add(&mut self, topic: TopicId, partition: u16, key_end: usize, headers: Vec<Header>) {
+    fn add(
+        &mut self,
+        (topic, partition): (TopicId, u16),
+        key_end: usize,
+        headers: Vec<Header>,
+        trace: Option<TraceId>,
+    ) {
         let value_end = self.encoded.len();
         let start = self.records.last().map_or(0, |last| last.value_end);
         self.bytes += value_end - start + 64;
-        self.records.push(Drafted { topic, partition, key_end, value_end, headers });
+        self.records.push(Drafted { topic, partition, key_end, value_end, headers, trace });
     }
 
     /// Closes the open step: its header says where the lane stands after it.
@@ -228,10 +241,10 @@ impl Draft {
         let encoded = Bytes::copy_from_slice(&self.encoded);
         let mut start = 0;
         let records = self.records.drain(..).map(|drafted| {
-            let Drafted { topic, partition, key_end, value_end, headers } = drafted;
+            let Drafted { topic, partition, key_end, value_end, headers, trace } = drafted;
             let (key, value) = (encoded.slice(start..key_end), encoded.slice(key_end..value_end));
             start = value_end;
-            CommitRecord { topic, partition, record: NewRecord { key, value, headers } }
+            CommitRecord { topic, partition, record: NewRecord { key, value, headers, trace } }
         });
         let commit = Commit {
             steps: std::mem::take(&mut self.steps),

@@ -1,6 +1,6 @@
 //! From a record to an input: decode, check where it lies, and set aside what no lane can use.
 
-use crate::role::Wired;
+use crate::role::{Decoded, Wired};
 use jupan_log::Input;
 use jupan_schemas::{
     Asker, Code, Codec, CommandId, DecodeError, KeyText, Lane, Source, Stamp, TraceId,
@@ -90,6 +90,9 @@ fn read_command<C: Wired>(
         Ok(asked) => asked,
         Err(error) => return Intake::Dead(DeadLetter::unreadable(&error)),
     };
+    // Who sends a trace along may say it in the header only.
+    let trace_id = asked.meta.trace_id.or_else(|| input.record.trace());
+    let asked = Decoded { meta: Meta { trace_id, ..asked.meta }, ..asked };
     if asked.meta.actor.len() > ACTOR_BYTES_MAX {
         let cause = format!("the actor is longer than {ACTOR_BYTES_MAX} bytes");
         let meta = Meta { actor: String::new(), ..asked.meta };

@@ -269,7 +269,9 @@ impl<C: Wired> Worker<C> {
     ) -> Result<(), Stop> {
         self.core.evolve(&entry).map_err(|source| self.broken(source))?;
         let (codec, lanes) = (&mut self.codec, self.rules.lanes);
-        self.core.events(&entry, &mut |event| draft.push_event(codec, &event, lanes));
+        self.core.events(&entry, &mut |event| {
+            draft.push_event(codec, &event, lanes, entry.trace_id);
+        });
         let timers = &mut self.timers;
         C::deadlines(&entry, &mut |order, deadline| timers.set(order, deadline));
         let sent = draft.push(&mut self.codec, &self.core, entry, bytes);

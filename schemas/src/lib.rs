@@ -33,6 +33,7 @@ mod shape;
 mod steps;
 mod texts;
 pub mod topics;
+mod traceparent;
 mod versions;
 
 pub use amounts::{BALANCE_MAX, Micros, Money, PRICE_AND_STOCK_MAX, Stamp, Units};
@@ -46,3 +47,4 @@ pub use messages::*;
 pub use steps::*;
 pub use texts::*;
 pub use topics::TopicId;
+pub use traceparent::{TRACEPARENT, TRACEPARENT_BYTES};

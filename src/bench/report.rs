@@ -112,10 +112,19 @@ pub(crate) struct Figures {
     cpu_seconds: Spent,
     /// Microseconds of the shop's threads, by their kind.
     thread_us_per_order: BTreeMap<String, f64>,
+    /// Where the shop's log is on this machine's disk.
+    #[serde(flatten)]
+    limit: Option<Limit>,
+    errors: BTreeMap<String, u64>,
+}
+
+/// What the disk would give at most.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Limit {
     log_bytes_per_order: f64,
     raw_orders_per_second: f64,
     share_of_limit: f64,
-    errors: BTreeMap<String, u64>,
 }
 
 impl Figures {
@@ -139,9 +148,11 @@ impl Figures {
                 threads: BTreeMap::new(),
             },
             thread_us_per_order: thread_us(rounds.iter().map(|round| (&round.spent, round.orders))),
-            log_bytes_per_order: of(&Round::bytes_per_order).round(),
-            raw_orders_per_second: of(&Round::raw_per_second).round(),
-            share_of_limit: of(&|round| round.per_second() / round.raw_per_second().max(1.0)),
+            limit: rounds.iter().any(|round| round.log_bytes > 0).then(|| Limit {
+                log_bytes_per_order: of(&Round::bytes_per_order).round(),
+                raw_orders_per_second: of(&Round::raw_per_second).round(),
+                share_of_limit: of(&|round| round.per_second() / round.raw_per_second().max(1.0)),
+            }),
             errors,
         }
     }
@@ -149,7 +160,6 @@ impl Figures {
     /// The figures for people.
     pub(crate) fn lines(&self, name: &str) -> Vec<String> {
         let Self { orders_per_second, rounds, p50_ms, p99_ms, orders_per_cpu_second, .. } = self;
-        let Self { log_bytes_per_order, raw_orders_per_second, share_of_limit, .. } = self;
         let Spent { shop, load, others, .. } = self.cpu_seconds;
         let of_all = |part: f64| 100.0 * part / (shop + load + others).max(0.01);
         let mut lines = vec![
@@ -162,12 +172,16 @@ impl Figures {
                 of_all(load),
                 of_all(others)
             ),
-            format!(
+        ];
+        if let Some(Limit { log_bytes_per_order, raw_orders_per_second, share_of_limit }) =
+            self.limit
+        {
+            lines.push(format!(
                 "  raw append + fdatasync of the same bytes ({log_bytes_per_order:.0} an order): \
                  {raw_orders_per_second:.0} orders/s; {:.0} % of this limit",
                 share_of_limit * 100.0
-            ),
-        ];
+            ));
+        }
         lines.push(format!("  us an order: {}", listed(&self.thread_us_per_order)));
         if of_all(others) > OTHERS_PERCENT_MAX {
             lines.push(

@@ -9,8 +9,8 @@ use super::{
 use hashbrown::{HashMap, HashSet};
 use jupan_schemas::{
     Asker, Change, Code, Codec, CommandId, Entry, InputRef, Lane, Micros, OrderId, ProductCommand,
-    ProductId, ProductMessage, Role, Source, ToProducts, ToUsers, TopicId, Units, UserCommand,
-    UserMessage, Verdict, partition_of,
+    ProductId, ProductMessage, Role, Source, ToProducts, ToUsers, TopicId, TraceId, Units,
+    UserCommand, UserMessage, Verdict, partition_of,
 };
 use std::{collections::VecDeque, sync::Arc};
 
@@ -50,6 +50,8 @@ pub(super) struct Input {
     pub(super) digest: Digest,
     /// Whether key and partition are those of the body.
     pub(super) is_placed_right: bool,
+    /// The trace that its headers name.
+    trace: Option<TraceId>,
 }
 
 impl Body {
@@ -138,6 +140,7 @@ impl Inputs {
             body: body.clone(),
             digest: Digest::of(record.value),
             is_placed_right,
+            trace: record.trace,
         };
         match self.queue(lane, source) {
             // Messages of several senders may come in another order than they lie in their inbox.
@@ -294,8 +297,8 @@ pub(super) fn check(entry: &Entry, input: Option<&Input>, desk: &mut Desk<'_>) {
         return;
     };
     let (command_id, actor, trace_id) = match &input.body {
-        Body::User(c) => (input.body.command_id(), c.actor.as_str(), c.trace_id),
-        Body::Product(c) => (input.body.command_id(), c.actor.as_str(), c.trace_id),
+        Body::User(c) => (input.body.command_id(), c.actor.as_str(), c.trace_id.or(input.trace)),
+        Body::Product(c) => (input.body.command_id(), c.actor.as_str(), c.trace_id.or(input.trace)),
         Body::ToUsers(m) => (m.command_id, m.actor.as_str(), m.trace_id),
         Body::ToProducts(m) => (m.command_id, m.actor.as_str(), m.trace_id),
         Body::Unreadable => (None, "", None),

@@ -9,7 +9,7 @@
 
 use super::findings::{Desk, Invariant, RecordRef};
 use hashbrown::HashMap;
-use jupan_schemas::{Micros, TopicId};
+use jupan_schemas::{Micros, TRACEPARENT, TopicId, TraceId};
 
 /// A payload of records.
 pub(super) const KIND_RECORDS: u8 = 1;
@@ -29,6 +29,8 @@ pub(super) struct Record<'a> {
     pub(super) value: &'a [u8],
     /// How many headers it has.
     pub(super) headers: u16,
+    /// The trace that its headers name.
+    pub(super) trace: Option<TraceId>,
 }
 
 /// A payload that is not made of records.
@@ -77,14 +79,19 @@ impl<'a> Records<'a> {
         let headers = u16::from_le_bytes(self.array()?);
         let key = self.take(key_bytes)?;
         let value = self.take(value_bytes)?;
+        let mut trace = None;
         for _ in 0..headers {
             let name_bytes = usize::from(u16::from_le_bytes(self.array()?));
             let value_bytes = self.length()?;
-            self.take(name_bytes)?;
-            self.take(value_bytes)?;
+            let (name, text) = (self.take(name_bytes)?, self.take(value_bytes)?);
+            if name == TRACEPARENT.as_bytes() && trace.is_none() {
+                trace = Some(text);
+            }
         }
+        let trace = trace.and_then(|text| std::str::from_utf8(text).ok());
+        let trace = trace.and_then(TraceId::of_traceparent);
         let at = RecordRef { topic, partition, offset };
-        Ok(Record { at, appended, key, value, headers })
+        Ok(Record { at, appended, key, value, headers, trace })
     }
 }
 

@@ -11,7 +11,7 @@ use jupan_schemas::*;
 use rdkafka::{
     ClientConfig, ClientContext, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
-    message::{BorrowedMessage, Headers as _},
+    message::{BorrowedMessage, Header, Headers as _, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext},
 };
 use serde_json::json;
@@ -24,6 +24,8 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Commands among which there is garbage, unless `JUPAN_COMMANDS` says otherwise.
 const COMMANDS: u64 = 10_000;
+/// Partitions of a fleet's topics.
+const LANES: u16 = 4;
 /// Where this system wants its outcomes.
 const REPLY_TO: u32 = 1;
 
@@ -86,6 +88,19 @@ impl Outside {
         let name = format!("{}{}", self.prefix, topic.name());
         let mut record = BaseRecord::to(&name).key(key).payload(value);
         record.partition = partition;
+        self.send_record(record);
+    }
+
+    /// The same, with a trace in the header only.
+    fn send_traced(&self, topic: TopicId, key: &str, value: &[u8], trace: TraceId) {
+        let name = format!("{}{}", self.prefix, topic.name());
+        let traceparent = trace.to_traceparent();
+        let header = Header { key: TRACEPARENT, value: Some(&traceparent) };
+        let headers = OwnedHeaders::new().insert(header);
+        self.send_record(BaseRecord::to(&name).key(key).payload(value).headers(headers));
+    }
+
+    fn send_record(&self, mut record: BaseRecord<'_, str, [u8]>) {
         while let Err((error, again)) = self.producer.send(record) {
             assert!(error.to_string().contains("full"), "{error}");
             self.producer.poll(Duration::from_millis(10));
@@ -189,7 +204,9 @@ async fn another_system_orders_without_http() {
     send("charge", UserPayload::ChargeBalance(ChargeBalance { amount: Money(10_000) }));
     let items = vec![Line { product_id: ProductId(3), quantity: Units(2) }];
     let payment = Payment::Now;
-    send("order", UserPayload::PlaceOrder(PlaceOrder { items, from_cart: false, payment }));
+    let order = UserPayload::PlaceOrder(PlaceOrder { items, from_cart: false, payment });
+    let trace = TraceId::parse(&"5c".repeat(16)).expect("a trace");
+    outside.send_traced(TopicId::UserCommands, &text, &outside.user(user, "order", order), trace);
     outside.flush();
     let charged = outside.outcome(&results, command_id(user, "charge"));
     assert_eq!((charged.code, charged.balance), (Code::Ok, Some(Money(10_000))));
@@ -199,10 +216,36 @@ async fn another_system_orders_without_http() {
         (Code::Ok, Some(OrderId::of(UserId(user), "order")))
     );
     assert_eq!(client.balance(user).await, 10_000 - 2 * 30);
+    traces_go_along(&outside, user, trace);
     one_space_of_keys(&client, user).await;
     what_is_wrong_is_told(&outside, &results, &text, &client).await;
     fleet.verify(&[]);
     fleet.end();
+}
+
+/// A trace in a command's header is in the headers of all that it leads to, and HTTP's commands name
+/// theirs.
+fn traces_go_along(outside: &Outside, user: u64, trace: TraceId) {
+    let trace_of = |record: &BorrowedMessage<'_>| {
+        let found = record.headers()?.iter().find(|header| header.key == TRACEPARENT)?.value?;
+        TraceId::of_traceparent(std::str::from_utf8(found).ok()?)
+    };
+    let home = |id| i32::from(partition_of(id, LANES));
+    for (topic, partition) in [
+        (TopicId::OrderEvents, home(user)),
+        (TopicId::Sales, home(3)),
+        (TopicId::ProductInbox, home(3)),
+        (TopicId::UserInbox, home(user)),
+    ] {
+        let reader = outside.reader(topic, partition);
+        until(&reader, |record| (trace_of(record) == Some(trace)).then_some(()));
+    }
+    let commands = outside.reader(TopicId::UserCommands, home(1));
+    let (said, told) = until(&commands, |record| {
+        let command: UserCommand = outside.codec.decode(record.payload()?).ok()?;
+        (command.user_id == UserId(1)).then(|| (command.trace_id, trace_of(record)))
+    });
+    assert!(said.is_some() && said == told, "{said:?} in the body, {told:?} in the header");
 }
 
 /// HTTP gets the first outcome of a key that Kafka brought, and is refused with another body.
@@ -224,8 +267,7 @@ async fn what_is_wrong_is_told(
     client: &Client,
 ) {
     let id: u64 = user.parse().expect("a number");
-    let lanes = 4;
-    let elsewhere = i32::from((partition_of(id, lanes) + 1) % lanes);
+    let elsewhere = i32::from((partition_of(id, LANES) + 1) % LANES);
     let charge = UserPayload::ChargeBalance(ChargeBalance { amount: Money(5) });
     let value = outside.user(id, "misplaced", charge);
     outside.send(TopicId::UserCommands, user, &value, Some(elsewhere));

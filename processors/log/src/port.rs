@@ -39,7 +39,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jupan_schemas::{Lane, Micros, Positions, Role, Source, TopicId};
+use jupan_schemas::{Lane, Micros, Positions, Role, Source, TRACEPARENT, TopicId, TraceId};
 use std::time::Duration;
 
 /// Largest value of a record that a producer may append.
@@ -47,7 +47,7 @@ pub const RECORD_BYTES_MAX: usize = 256 * 1024;
 /// Largest sum of a commit's values.
 pub const COMMIT_BYTES_MAX: usize = 1024 * 1024;
 
-/// A header's name and value; only dead letters have any.
+/// A header's name and value: dead letters have them, and what other systems send may.
 pub type Header = (String, Bytes);
 
 /// A record to be written.
@@ -59,12 +59,21 @@ pub struct NewRecord {
     pub value: Bytes,
     /// Cause and origin of a dead letter.
     pub headers: Vec<Header>,
+    /// The trace that it belongs to. The value says it, too: a log that other systems read tells it
+    /// as the header `traceparent`, others need not keep it.
+    pub trace: Option<TraceId>,
 }
 
 impl NewRecord {
     /// A record without headers.
     pub fn new(key: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
-        Self { key: key.into(), value: value.into(), headers: Vec::new() }
+        Self { key: key.into(), value: value.into(), headers: Vec::new(), trace: None }
+    }
+
+    /// The same as a part of a trace.
+    #[must_use]
+    pub fn traced(self, trace: Option<TraceId>) -> Self {
+        Self { trace, ..self }
     }
 }
 
@@ -79,8 +88,16 @@ pub struct LogRecord {
     pub key: Bytes,
     /// The encoded value.
     pub value: Bytes,
-    /// Cause and origin of a dead letter.
+    /// Cause and origin of a dead letter, or what another system has sent.
     pub headers: Vec<Header>,
+}
+
+impl LogRecord {
+    /// The trace that its header `traceparent` names.
+    pub fn trace(&self) -> Option<TraceId> {
+        let (_, value) = self.headers.iter().find(|(name, _)| name == TRACEPARENT)?;
+        TraceId::of_traceparent(std::str::from_utf8(value).ok()?)
+    }
 }
 
 /// Where an appended record lies.

@@ -153,7 +153,7 @@ impl Log for SalesLog {
                     stamp: Stamp(0),
                 };
                 let (key, value) = (line.product_id.to_string(), self.codec.to_bytes(&sale));
-                let NewRecord { key, value, headers } = NewRecord::new(key, value);
+                let NewRecord { key, value, headers, .. } = NewRecord::new(key, value);
                 records.push(LogRecord { offset: number, at: now, key, value, headers });
             }
         });

@@ -183,7 +183,7 @@ mod tests {
     fn record() -> impl Strategy<Value = NewRecord> {
         let header = ("[a-z]{0,9}", bytes_of(20));
         (bytes_of(20), bytes_of(300), proptest::collection::vec(header, 0..4))
-            .prop_map(|(key, value, headers)| NewRecord { key, value, headers })
+            .prop_map(|(key, value, headers)| NewRecord { headers, ..NewRecord::new(key, value) })
     }
 
     proptest! {

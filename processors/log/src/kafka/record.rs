@@ -6,7 +6,7 @@
 
 use crate::{Header, LogRecord, NewRecord};
 use bytes::Bytes;
-use jupan_schemas::Micros;
+use jupan_schemas::{Micros, TRACEPARENT, TRACEPARENT_BYTES};
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Header as KafkaHeader, Headers, OwnedHeaders};
 use rdkafka::producer::BaseRecord;
@@ -62,17 +62,29 @@ pub(super) fn to_send<'a, D: IntoOpaque>(
     if !record.key.is_empty() {
         sent = sent.key(record.key.as_ref());
     }
-    if !record.headers.is_empty() {
-        let empty = OwnedHeaders::new_with_capacity(record.headers.len());
-        let headers = record.headers.iter().fold(empty, |headers, (name, value)| {
-            headers.insert(KafkaHeader { key: name, value: Some(value.as_ref()) })
-        });
-        sent = sent.headers(headers);
+    if !record.headers.is_empty() || record.trace.is_some() {
+        sent = sent.headers(headers_of(record));
     }
     sent
 }
 
+fn headers_of(record: &NewRecord) -> OwnedHeaders {
+    let empty = OwnedHeaders::new_with_capacity(record.headers.len() + 1);
+    let headers = record.headers.iter().fold(empty, |headers, (name, value)| {
+        headers.insert(KafkaHeader { key: name, value: Some(value.as_ref()) })
+    });
+    match record.trace {
+        None => headers,
+        Some(trace) => {
+            let value = trace.to_traceparent();
+            headers.insert(KafkaHeader { key: TRACEPARENT, value: Some(value.as_str()) })
+        }
+    }
+}
+
 /// Bytes of a record that count against a topic's largest batch.
 pub(super) fn bytes(record: &NewRecord) -> usize {
-    record.key.len() + record.value.len() + crate::layout::header_bytes(&record.headers)
+    let trace = record.trace.map_or(0, |_| TRACEPARENT.len() + TRACEPARENT_BYTES);
+    let headers = crate::layout::header_bytes(&record.headers);
+    record.key.len() + record.value.len() + headers + trace
 }

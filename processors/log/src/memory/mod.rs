@@ -301,7 +301,7 @@ impl Shared {
             let partition = &mut state.partitions[*slot];
             let offset = partition.end();
             first.get_or_insert(offset);
-            let NewRecord { key, value, headers } = (*record).clone();
+            let NewRecord { key, value, headers, .. } = (*record).clone();
             let record = LogRecord { offset, at, key, value, headers };
             partition.kept.push(Kept { ticket, record });
         }

@@ -168,7 +168,7 @@ fn headers_and_empty_keys_come_back_as_they_were() {
     let read = log.read(TopicId::DeadLetters, 0, 0, ALL).expect("read").records;
     let read: Vec<_> = read
         .into_iter()
-        .map(|found| NewRecord { key: found.key, value: found.value, headers: found.headers })
+        .map(|found| NewRecord { headers: found.headers, ..NewRecord::new(found.key, found.value) })
         .collect();
     assert_eq!(read, rows);
 }
