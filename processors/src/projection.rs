@@ -3,7 +3,9 @@
 //! unless the watermark is past it).
 //!
 //! Commits that nobody waits for may lie a moment, so that what they change again and again (a hot
-//! product, a hold that ends at once) goes to the store once.
+//! product, a hold that ends at once) goes to the store once. The last version of a row always goes
+//! there, even of a hold that began meanwhile: a successor that restores may have written it as open,
+//! and our watermark says that its end is there.
 
 use jupan_log::LaneLog;
 use jupan_schemas::{
@@ -12,11 +14,7 @@ use jupan_schemas::{
     rows::{Key, Row, Watermark},
 };
 use jupan_store::{LaneStore, StoreError};
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// A commit that waits to be durable and projected.
 pub(crate) struct Pending {
@@ -59,50 +57,19 @@ struct Merged {
     rows: Vec<Row>,
     answers: Vec<Answer>,
     watermark: Watermark,
-    is_one: bool,
 }
 
 impl Merged {
     fn of(pending: Pending) -> Self {
         let Pending { rows, answers, watermark, .. } = pending;
-        Self { rows, answers, watermark, is_one: true }
+        Self { rows, answers, watermark }
     }
 
     fn add(&mut self, pending: Pending) {
         self.rows.extend(pending.rows);
         self.answers.extend(pending.answers);
         self.watermark = pending.watermark;
-        self.is_one = false;
     }
-
-    /// A hold that begins and ends here was never written, so there is nothing to take back: this
-    /// owner projects each of its commits once, and a restore folds them before it writes.
-    fn without_passing_holds(mut self) -> Self {
-        if self.is_one {
-            return self;
-        }
-        let begun: HashSet<Key> =
-            self.rows.iter().filter(|row| is_open_hold(row)).filter_map(Row::key).collect();
-        if !begun.is_empty() {
-            let ended: HashSet<Key> = self
-                .rows
-                .iter()
-                .filter(|row| is_ended_hold(row))
-                .filter_map(Row::key)
-                .filter(|key| begun.contains(key))
-                .collect();
-            self.rows.retain(|row| row.key().is_none_or(|key| !ended.contains(&key)));
-        }
-        self
-    }
-}
-
-fn is_open_hold(row: &Row) -> bool {
-    matches!(row, Row::Hold(hold) if hold.is_open())
-}
-
-fn is_ended_hold(row: &Row) -> bool {
-    matches!(row, Row::Hold(hold) if !hold.is_open())
 }
 
 /// Bounds of a projection.
@@ -176,7 +143,7 @@ impl Projection {
         let oldest = self.durable(durable).next().map(|pending| pending.at);
         let mut projected = Projected { oldest, ..Projected::default() };
         while let Some(merged) = self.take(durable, &mut projected) {
-            let Merged { rows, answers, watermark, .. } = merged;
+            let Merged { rows, answers, watermark } = merged;
             if is_planted(Bug::WatermarkBeforeRows) {
                 self.store.set_watermark(self.lane, watermark)?;
             }
@@ -203,7 +170,7 @@ impl Projection {
                 Some(merged) => merged.add(next),
             }
         }
-        merged.map(Merged::without_passing_holds)
+        merged
     }
 
     fn has_room(&self, entries: usize) -> bool {

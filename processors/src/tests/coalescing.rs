@@ -78,7 +78,7 @@ fn stock(harness: &Harness) -> i64 {
 
 #[test]
 fn what_nobody_waits_for_is_projected_together() {
-    for (wait, calls, holds) in [(Duration::ZERO, 20, 20), (WAIT, 1, 0)] {
+    for (wait, calls) in [(Duration::ZERO, 20), (WAIT, 1)] {
         let (mut harness, witness) = shop(Limits { coalesce_wait: wait, ..Limits::default() });
         buy(&mut harness, 10);
         let lie = !wait.is_zero();
@@ -86,30 +86,24 @@ fn what_nobody_waits_for_is_projected_together() {
         harness.clock.advance(20_000);
         harness.turn(1);
         assert_eq!(stock(&harness), 40, "after {wait:?}");
-        let seen = witness.calls.lock();
-        let written = seen.iter().flatten();
-        let held = written.filter(|row| matches!(row, Row::Hold(_))).count();
-        assert_eq!((seen.len(), held), (calls, holds), "{wait:?}");
+        assert_eq!(witness.calls.lock().len(), calls, "{wait:?}");
     }
 }
 
-/// A hold that is open when its rows are projected is written, and its end later, too.
+/// Found by the simulator, where holds that began and ended while they lay were not written at all:
+/// a successor had written one as open, and went on behind a watermark that came late.
 #[test]
-fn a_hold_that_stays_is_written() {
+fn a_late_projection_ends_a_hold_that_a_successor_saw_open() {
     let (mut harness, witness) = shop(Limits { coalesce_wait: WAIT, ..Limits::default() });
-    buy(&mut harness, 3);
-    place(&mut harness, 1, "open", 1, 1);
-    [0, 1].into_iter().for_each(|place| {
-        harness.turn(place);
-    });
+    buy(&mut harness, 1);
     harness.clock.advance(20_000);
     harness.turn(1);
-    let is_open = |row: &Row| matches!(row, Row::Hold(hold) if hold.is_open());
-    let holds = |rows: &[Row]| rows.iter().filter(|row| is_open(row)).count();
-    assert_eq!(witness.calls.lock().iter().map(|rows| holds(rows)).collect::<Vec<_>>(), [1]);
-    harness.settle();
-    let last = witness.calls.lock().last().cloned().unwrap_or_default();
-    assert!(last.iter().any(|row| matches!(row, Row::Hold(hold) if !hold.is_open())), "{last:?}");
+    let calls = witness.calls.lock();
+    let holds = calls.iter().flatten().filter_map(|row| match row {
+        Row::Hold(hold) => Some(hold.is_open()),
+        _ => None,
+    });
+    assert_eq!(holds.collect::<Vec<_>>(), [true, false]);
 }
 
 #[test]
