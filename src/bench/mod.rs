@@ -54,7 +54,7 @@ enum Scenario {
     Grow(plan::Grow),
     /// Time of the call for the top 5 over many orders
     Window(plan::Window),
-    /// A shop of several processes on Kafka and a CQL store: latencies at a rate, uniform and hot orders, takeovers after kills
+    /// A shop on Kafka and a CQL store: latencies at a rate, uniform and hot orders, takeovers
     Cluster(plan::Cluster),
     /// Users with money and products with stock in a running shop, for a load from outside
     Prepare(plan::Prepare),
