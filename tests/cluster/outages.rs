@@ -22,6 +22,8 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 /// How long the store is away, unless `JUPAN_OUTAGE_S` says otherwise.
 const OUTAGE_S: u64 = 10;
+/// Longer than lanes work on what was already answered.
+const REST: Duration = Duration::from_secs(3);
 /// How long it may take until the shop shows that a server is away.
 const NOTICED: Duration = Duration::from_secs(30);
 /// Commands that are sent while the store is away, all about one user of whom the load knows nothing.
@@ -56,6 +58,9 @@ impl Drop for Frozen<'_> {
     }
 }
 
+/// Killed between two commits: Kafka 4.3.1 forgets to end a transaction that it had decided on when
+/// it was killed (KAFKA-20734: at its next start it takes partitions without a leader for deleted
+/// ones), and nobody but an operator can end it then. The load comes while it is away.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_killed_comes_back() {
     let (rounds, mut moments) = rounds();
@@ -64,9 +69,12 @@ async fn a_broker_that_is_killed_comes_back() {
     for (round, are_new) in (0..rounds).flat_map(|round| [(round, false), (round, true)]) {
         fleet.load();
         wait_ms(&mut moments, 2_000).await;
+        fleet.settle().await;
+        tokio::time::sleep(REST).await;
         kafka.kill();
         let killed = Instant::now();
-        wait_ms(&mut moments, 3_000).await;
+        fleet.load();
+        wait_ms(&mut moments, 5_000).await;
         let killed_processes = if are_new { fleet.processors.len() } else { 0 };
         fleet.processors.drain(..killed_processes).for_each(|process| process.kill());
         let server = Arc::clone(&kafka);
@@ -180,15 +188,21 @@ async fn reads_say_that_they_cannot(client: &Client) {
 /// What was promised has come true, each once.
 async fn keep_promises(client: &Client, round: u64) {
     let end = Instant::now() + Duration::from_secs(60);
-    let mut balances = BTreeSet::new();
+    let mut asked = JoinSet::new();
     for n in 0..PROMISES {
-        let answer = loop {
-            let answer = charge(client, round, n, "wait=20").await;
-            let is_later = answer.status == 202 || answer.status == 503;
-            if !is_later || Instant::now() >= end {
-                break answer;
+        let client = client.clone();
+        asked.spawn(async move {
+            loop {
+                let answer = charge(&client, round, n, "wait=20").await;
+                let is_later = answer.status == 202 || answer.status == 503;
+                if !is_later || Instant::now() >= end {
+                    return answer;
+                }
             }
-        };
+        });
+    }
+    let mut balances = BTreeSet::new();
+    for answer in asked.join_all().await {
         assert_eq!(answer.status, 200, "{answer:?}");
         balances.insert(answer.body["balance"].as_u64().expect("a balance"));
     }
