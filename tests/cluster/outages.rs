@@ -11,7 +11,7 @@ use crate::{
 };
 use jupan_servers::{CommitLog, Cql, Kafka, Server};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     collections::BTreeSet,
     fs,
@@ -66,7 +66,10 @@ async fn a_broker_that_is_killed_comes_back() {
     let (rounds, mut moments) = rounds();
     let kafka = Arc::new(Kafka::start());
     let mut fleet = Fleet::start_with("kafka", &kafka.address(), 2).await;
-    for (round, are_new) in (0..rounds).flat_map(|round| [(round, false), (round, true)]) {
+    let first = moments.below(2);
+    for round in 0..rounds {
+        // In turns, whichever comes first.
+        let are_new = (first + round) % 2 == 1;
         fleet.load();
         wait_ms(&mut moments, 2_000).await;
         fleet.settle().await;
@@ -87,8 +90,7 @@ async fn a_broker_that_is_killed_comes_back() {
         fleet.until_ready().await;
         let ready = killed.elapsed();
         wait_ms(&mut moments, 2_000).await;
-        fleet.ledger.doubt_all();
-        let report = fleet.settle().await;
+        let report = fleet.settle_all().await;
         println!(
             "round {round}: broker back after {back:?}, {killed_processes} new processes, ready \
              after {ready:?}; {} answers, {} entries",
@@ -99,27 +101,25 @@ async fn a_broker_that_is_killed_comes_back() {
     fleet.end();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_freezes_is_waited_for() {
-    check_store_away("frozen", || STORE.pause(), || STORE.unpause()).await;
-}
+/// How a server goes, and comes back.
+type Outage = (&'static str, fn(&Server), fn(&Server));
+const FROZEN: Outage = ("frozen", Server::pause, Server::unpause);
+const KILLED: Outage = ("killed", Server::kill, Server::start_again);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_killed_is_waited_for() {
-    check_store_away("killed", || STORE.kill(), || STORE.start_again()).await;
-}
-
-/// The store goes away under load, and comes back.
-async fn check_store_away(how: &str, go: impl Fn(), come: impl Fn()) {
+async fn a_store_that_is_away_is_waited_for() {
     let (rounds, mut moments) = rounds();
     let outage = Duration::from_secs(told("JUPAN_OUTAGE_S", OUTAGE_S));
     let mut fleet = Fleet::start_with("cql", &STORE.address(), 2).await;
     fleet.client().user(PROMISED).await;
+    let first = moments.below(2);
     for round in 0..rounds {
+        // In turns, whichever comes first.
+        let (how, go, come) = if (first + round) % 2 == 0 { FROZEN } else { KILLED };
         fleet.load();
         wait_ms(&mut moments, 2_000).await;
         let before = memory_kib(&fleet);
-        go();
+        go(&STORE);
         let gone = Instant::now();
         until_not_ready(&fleet.client()).await;
         let noticed = gone.elapsed();
@@ -127,15 +127,14 @@ async fn check_store_away(how: &str, go: impl Fn(), come: impl Fn()) {
         reads_say_that_they_cannot(&fleet.client()).await;
         tokio::time::sleep(outage.saturating_sub(gone.elapsed())).await;
         let unprojected = check_bounded(&fleet, &before).await;
-        come();
+        come(&STORE);
         let back = gone.elapsed();
         fleet.until_ready().await;
         let ready = gone.elapsed();
         keep_promises(&fleet.client(), round).await;
         let kept = gone.elapsed();
         wait_ms(&mut moments, 2_000).await;
-        fleet.ledger.doubt_all();
-        let report = fleet.settle().await;
+        let report = fleet.settle_all().await;
         println!(
             "round {round}: {how}, noticed after {noticed:?}, {unprojected} unprojected, back after \
              {back:?}, ready after {ready:?}, promises kept after {kept:?}; {} answers, {} entries",
@@ -254,8 +253,7 @@ async fn a_slow_store_only_slows() {
         let meanwhile = answered(&fleet.ledger) - before;
         assert!(meanwhile > 0, "the shop goes on");
         wait_ms(&mut moments, 2_000).await;
-        fleet.ledger.doubt_all();
-        let report: Value = fleet.settle().await;
+        let report = fleet.settle_all().await;
         println!(
             "round {round}: {meanwhile} answers while the store was slow; {} in all, {} entries",
             answered(&fleet.ledger),

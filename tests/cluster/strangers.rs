@@ -84,8 +84,7 @@ async fn a_foreign_open_transaction_stalls_its_partition_until_it_times_out() {
         assert!(stalled > TIMEOUT / 2, "the transaction held nothing up: {stalled:?}");
         assert!(stalled < TIMEOUT + SLACK, "{stalled:?}");
         drop(stranger);
-        fleet.ledger.doubt_all();
-        let report = fleet.settle().await;
+        let report = fleet.settle_all().await;
         let dead = fleet.metric("jupan_lane_dead_letters_total").await;
         assert!(dead.values().all(|count| *count == 0.0), "its record came through: {dead:?}");
         println!(

@@ -157,12 +157,6 @@ impl Ledger {
         }
     }
 
-    /// Whatever was answered is asked again, too: every answer must be the same.
-    pub(crate) fn doubt_all(&self) {
-        let answered = self.answered.lock().expect("lock");
-        self.unanswered.lock().expect("lock").extend(answered.keys());
-    }
-
     /// Goes on with one write after the other until every kind was answered: a short load may have
     /// come to some of them only where there was nothing to pay or to refund yet.
     pub(crate) async fn complete(&self, client: &Client) {
