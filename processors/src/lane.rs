@@ -343,6 +343,7 @@ impl<C: Wired> Worker<C> {
             answers,
             watermark: self.head.watermark(committed.journal),
         });
+        self.metrics.unprojected(self.projection.entries());
         Ok(())
     }
 

@@ -71,7 +71,12 @@ impl LaneMetrics {
         self.commits.increment(projected.commits as u64);
         self.projected.increment(projected.entries as u64);
         self.dead_letters.increment(projected.dead_letters as u64);
-        self.unprojected.set(unprojected as f64);
+        self.unprojected(unprojected);
+    }
+
+    /// Shows what waits for log or store, which may be away for long.
+    pub(crate) fn unprojected(&self, entries: usize) {
+        self.unprojected.set(entries as f64);
     }
 
     pub(crate) fn loaded(&self, cells: usize) {

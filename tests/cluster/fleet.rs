@@ -8,6 +8,7 @@ use crate::{
 };
 use serde_json::Value;
 use std::{
+    collections::BTreeMap,
     process::{Command, Stdio},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -21,12 +22,21 @@ use tokio::{
 /// Writers of the load.
 const WRITERS: u64 = 8;
 /// Lanes of each role: more than processes, so that each has some.
-const LANES: &str = "4";
+pub(crate) const LANES: &str = "4";
 /// How long a fleet may take to answer everything that was asked.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Fleets share two cores and one broker: one after the other.
 static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// How processes end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ending {
+    /// SIGTERM, and exit code 0.
+    Drained,
+    /// SIGKILL.
+    Killed,
+}
 
 /// See the module.
 pub(crate) struct Fleet {
@@ -49,25 +59,27 @@ impl Fleet {
         Self::start_on(data, cluster, processors).await
     }
 
+    /// The same with one server of the test's own, by its flag.
+    pub(crate) async fn start_with(flag: &str, address: &str, processors: usize) -> Self {
+        let data = fresh_dir();
+        let mut cluster = ground::cluster_flags(data.path());
+        let at = cluster.iter().position(|name| name.strip_prefix("--") == Some(flag));
+        cluster[at.expect("a flag") + 1] = address.to_owned();
+        Self::start_on(data, cluster, processors).await
+    }
+
     /// The same on the servers that these flags name.
     pub(crate) async fn start_on(data: TempDir, cluster: Vec<String>, processors: usize) -> Self {
         let alone = ALONE.lock().await;
         ground::make(data.path(), &cluster, LANES);
-        let mut lanes = Vec::new();
-        for _ in 0..processors {
-            lanes.push(spawn("process", &cluster).await);
-        }
-        let (api, analyzer) = (spawn("api", &cluster).await, spawn("analyze", &cluster).await);
-        for process in lanes.iter().chain([&api, &analyzer]) {
-            process.until_ready().await;
-        }
+        let (processors, api, analyzer) = spawn_all(&cluster, processors).await;
         let fleet = Self {
             _alone: alone,
             data,
             cluster,
             api,
             analyzer,
-            processors: lanes,
+            processors,
             ledger: Arc::default(),
             writers: Vec::new(),
         };
@@ -91,9 +103,55 @@ impl Fleet {
         self.cluster[at.expect("a flag") + 1].clone()
     }
 
+    /// What the processes for lanes say of a metric, by its labels.
+    pub(crate) async fn metric(&self, name: &str) -> BTreeMap<String, f64> {
+        let mut found = BTreeMap::new();
+        for process in &self.processors {
+            let answer = reqwest::get(format!("{}/metrics", process.url)).await.expect("metrics");
+            for line in answer.text().await.expect("text").lines() {
+                if let Some(rest) = line.strip_prefix(name)
+                    && let Some((labels, value)) = rest.rsplit_once(' ')
+                    && labels.starts_with('{')
+                {
+                    let value: f64 = value.parse().expect("a number");
+                    *found.entry(labels.to_owned()).or_default() += value;
+                }
+            }
+        }
+        found
+    }
+
     /// Another process for lanes; it may not be ready yet.
     pub(crate) async fn join(&mut self) {
         self.processors.push(spawn("process", &self.cluster).await);
+    }
+
+    /// The flags that name the cluster.
+    pub(crate) fn flags(&self) -> &[String] {
+        &self.cluster
+    }
+
+    /// Waits until every process says that it can work.
+    pub(crate) async fn until_ready(&self) {
+        for process in self.processors.iter().chain([&self.api, &self.analyzer]) {
+            process.until_ready().await;
+        }
+    }
+
+    /// Ends every process, does something while none runs, and starts as many anew.
+    pub(crate) async fn renew(self, ending: Ending, meanwhile: impl AsyncFnOnce()) -> Self {
+        self.ledger.is_over.store(true, Ordering::Relaxed);
+        let Self { _alone, data, cluster, api, analyzer, processors, ledger, writers } = self;
+        let count = processors.len();
+        for process in processors.into_iter().chain([api, analyzer]) {
+            end_one(process, ending);
+        }
+        for writer in writers {
+            writer.await.expect("a writer");
+        }
+        meanwhile().await;
+        let (processors, api, analyzer) = spawn_all(&cluster, count).await;
+        Self { _alone, data, cluster, api, analyzer, processors, ledger, writers: Vec::new() }
     }
 
     /// Starts the load.
@@ -111,6 +169,7 @@ impl Fleet {
             writer.await.expect("a writer");
         }
         let client = self.client();
+        self.ledger.complete(&client).await;
         let end = Instant::now() + PATIENCE;
         while !self.ledger.unanswered.lock().expect("lock").is_empty() {
             assert!(Instant::now() < end, "some writes get no answer");
@@ -120,13 +179,20 @@ impl Fleet {
         self.verify(&[])
     }
 
+    /// The same, and asks again whatever was answered, too: every answer must be the same.
+    pub(crate) async fn settle_all(&mut self) -> Value {
+        let answered: Vec<u64> =
+            self.ledger.answered.lock().expect("lock").keys().copied().collect();
+        self.ledger.unanswered.lock().expect("lock").extend(answered);
+        self.settle().await
+    }
+
     /// Ends every process well, and proves what is left.
     pub(crate) fn end(mut self) -> Value {
         let processes = std::mem::take(&mut self.processors);
         let Self { data, cluster, api, analyzer, _alone, .. } = self;
         for process in [api, analyzer].into_iter().chain(processes) {
-            let (status, took) = process.terminate();
-            assert!(status.success(), "{status} after {took:?}");
+            end_one(process, Ending::Drained);
         }
         let report = verify(&cluster, &["--drained"]);
         drop(data);
@@ -136,6 +202,29 @@ impl Fleet {
     /// What `jupan verify` says beside the running fleet; panics unless it is green.
     pub(crate) fn verify(&self, args: &[&str]) -> Value {
         verify(&self.cluster, args)
+    }
+}
+
+/// So many processes for lanes, an API and an analyzer, all of them ready.
+async fn spawn_all(cluster: &[String], lanes: usize) -> (Vec<Shop>, Shop, Shop) {
+    let mut processors = Vec::new();
+    for _ in 0..lanes {
+        processors.push(spawn("process", cluster).await);
+    }
+    let (api, analyzer) = (spawn("api", cluster).await, spawn("analyze", cluster).await);
+    for process in processors.iter().chain([&api, &analyzer]) {
+        process.until_ready().await;
+    }
+    (processors, api, analyzer)
+}
+
+fn end_one(process: Shop, ending: Ending) {
+    match ending {
+        Ending::Killed => process.kill(),
+        Ending::Drained => {
+            let (status, took) = process.terminate();
+            assert!(status.success(), "{status} after {took:?}");
+        }
     }
 }
 

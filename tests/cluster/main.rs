@@ -6,7 +6,10 @@
 
 mod faults;
 mod fleet;
+mod outages;
 mod producers;
+mod strangers;
+mod wiped;
 
 #[allow(dead_code, reason = "the integration tests use the rest")]
 #[path = "../it/contract.rs"]

@@ -22,6 +22,8 @@ use std::{
 
 /// How long an outcome may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long each of many commands may take on top of that: a machine may be busy.
+const PATIENCE_A_COMMAND: Duration = Duration::from_millis(5);
 /// Commands among which there is garbage, unless `JUPAN_COMMANDS` says otherwise.
 const COMMANDS: u64 = 10_000;
 /// Partitions of a fleet's topics.
@@ -319,7 +321,9 @@ async fn garbage_among_many_commands() {
     outside.flush();
     // A write behind each user's others says that they are done.
     for user in 101..=100 + USERS {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now()
+            + PATIENCE
+            + PATIENCE_A_COMMAND * u32::try_from(commands).expect("small");
         loop {
             let last = client.charge(user, "last", 1).await;
             // Refused before it was written, or not decided yet: the same key asks again.

@@ -67,6 +67,13 @@ pub(crate) fn make(data: &Path, cluster: &[String], lanes: &str) {
     if marker.exists() {
         return;
     }
+    init(cluster, lanes);
+    std::fs::create_dir_all(data).expect("a disk");
+    std::fs::write(marker, "").expect("a disk");
+}
+
+/// Makes topics and tables, or what is missing of them.
+pub(crate) fn init(cluster: &[String], lanes: &str) {
     let made = Command::new(binary())
         .args(["init", "--trace", "warn", "--partitions", lanes, "--replication", "1"])
         .args(cluster)
@@ -74,6 +81,4 @@ pub(crate) fn make(data: &Path, cluster: &[String], lanes: &str) {
         .status()
         .expect("the binary starts");
     assert!(made.success(), "jupan init: {made}");
-    std::fs::create_dir_all(data).expect("a disk");
-    std::fs::write(marker, "").expect("a disk");
 }

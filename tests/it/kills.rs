@@ -78,6 +78,7 @@ async fn nothing_acknowledged_is_lost_or_doubled() {
         accepted_ms.push(accepted.as_millis());
     }
     let client = shop.client();
+    ledger.complete(&client).await;
     while !ledger.unanswered.lock().expect("lock").is_empty() {
         ledger.ask_again(&client).await;
     }

@@ -10,11 +10,20 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::task::JoinSet;
 
-/// Orders that are looked up at once.
+/// Orders that are looked up at once, and writes that are asked again.
 const LOOKS: usize = 16;
+/// Pause of a writer whose write the shop could not take: it says so at once, and would be asked
+/// thousands of times while it waits for a server.
+const AWAY_PAUSE: Duration = Duration::from_millis(200);
+/// What a load must have had, or its sums say little.
+const KINDS: [&str; 6] =
+    ["charge 200 ", "order 201 ", "payment 200 ", "cancel 200 ", "refund 200 ", "add 200 "];
+/// Writes one after the other that have every kind for sure, wherever they begin.
+const KINDS_WRITES: u64 = 128;
 pub(crate) const USERS: u64 = 16;
 pub(crate) const PRODUCTS: u64 = 8;
 pub(crate) const STOCK: i64 = 100_000_000;
@@ -63,14 +72,19 @@ impl Write {
     }
 
     pub(crate) async fn send(&self, client: &Client) -> Option<Answer> {
-        let sent =
-            client.try_write(reqwest::Method::POST, &self.path, &self.key, "wait=20", &self.body);
-        let is_final = |answer: &Answer| {
-            // Not ready is said of the moment, not of the key.
-            answer.status < 500 && answer.status != 429 && answer.code() != "ORDER_NOT_READY"
-        };
-        sent.await.ok().filter(is_final)
+        self.try_send(client).await.filter(is_final)
     }
+
+    /// Whatever the shop says, if anything.
+    async fn try_send(&self, client: &Client) -> Option<Answer> {
+        let (method, wait) = (reqwest::Method::POST, "wait=20");
+        client.try_write(method, &self.path, &self.key, wait, &self.body).await.ok()
+    }
+}
+
+fn is_final(answer: &Answer) -> bool {
+    // Not ready is said of the moment, not of the key.
+    answer.status < 500 && answer.status != 429 && answer.code() != "ORDER_NOT_READY"
 }
 
 fn key(n: u64) -> String {
@@ -129,9 +143,36 @@ impl Ledger {
 
     pub(crate) async fn ask_again(&self, client: &Client) {
         let again = std::mem::take(&mut *self.unanswered.lock().expect("lock"));
-        for number in again {
+        let (mut again, mut asked) = (again.into_iter(), JoinSet::new());
+        loop {
+            while asked.len() < LOOKS
+                && let Some(number) = again.next()
+            {
+                let client = client.clone();
+                asked.spawn(async move { (number, Write::number(number).send(&client).await) });
+            }
+            let Some(told) = asked.join_next().await else { return };
+            let (number, answer) = told.expect("a write");
+            self.note(number, answer);
+        }
+    }
+
+    /// Goes on with one write after the other until every kind was answered: a short load may have
+    /// come to some of them only where there was nothing to pay or to refund yet.
+    pub(crate) async fn complete(&self, client: &Client) {
+        for _ in 0..KINDS_WRITES {
+            if self.missing().is_empty() {
+                return;
+            }
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
             self.note(number, Write::number(number).send(client).await);
         }
+    }
+
+    /// Kinds of writes that no answer is about yet.
+    fn missing(&self) -> Vec<&'static str> {
+        let kinds = kinds(&self.answered.lock().expect("lock"));
+        KINDS.into_iter().filter(|kind| !kinds.contains_key(*kind)).collect()
     }
 
     /// A number of an order that is paid at once and was not sent before.
@@ -169,11 +210,16 @@ pub(crate) fn spawn_writer(client: &Client, ledger: &Arc<Ledger>) -> tokio::task
     tokio::spawn(async move {
         while !ledger.is_over.load(Ordering::Relaxed) {
             let number = ledger.next.fetch_add(1, Ordering::Relaxed);
-            let answer = Write::number(number).send(&client).await;
+            let told = Write::number(number).try_send(&client).await;
+            let is_away = told.as_ref().is_some_and(|answer| answer.status >= 500);
+            let answer = told.filter(is_final);
             let is_answered = answer.is_some();
             ledger.note(number, answer);
             if !is_answered && client.try_get("/healthz").await.is_err() {
                 return;
+            }
+            if is_away {
+                tokio::time::sleep(AWAY_PAUSE).await;
             }
         }
     })
@@ -193,17 +239,28 @@ pub(crate) async fn check_a_few(ledger: &Ledger, client: &Client, cycle: u64) {
     }
 }
 
+/// How many answers of each kind there are: what was asked, status and code.
+fn kinds(answered: &BTreeMap<u64, Essence>) -> BTreeMap<String, u32> {
+    let mut kinds = BTreeMap::new();
+    for (number, Essence { status, code, .. }) in answered {
+        let path = Write::number(*number).path;
+        let kind = path.rsplit('/').next().unwrap_or_default();
+        *kinds.entry(format!("{kind} {status} {code}")).or_default() += 1;
+    }
+    kinds
+}
+
 /// Every wallet and every stock is exactly what the answered charges and the orders say.
 pub(crate) async fn check_sums(ledger: &Ledger, client: &Client) {
     let answered = ledger.answered.lock().expect("lock").clone();
     let mut balances: BTreeMap<u64, i64> = BTreeMap::new();
     let mut stocks: BTreeMap<u64, i64> = (1..=PRODUCTS).map(|product| (product, STOCK)).collect();
-    let mut kinds: BTreeMap<String, u32> = BTreeMap::new();
+    let kinds = kinds(&answered);
+    println!("{kinds:#?}");
+    assert_eq!(ledger.missing(), [""; 0], "the load had each kind");
     let mut orders = Vec::new();
-    for (number, Essence { status, code, order, .. }) in answered {
+    for (number, Essence { status, order, .. }) in answered {
         let write = Write::number(number);
-        let kind = write.path.rsplit('/').next().unwrap_or_default();
-        *kinds.entry(format!("{kind} {status} {code}")).or_default() += 1;
         if write.path == "/balance/charge" {
             assert_eq!(status, 200, "{write:?}");
             let user = write.body["userId"].as_u64().expect("a user");
@@ -212,10 +269,6 @@ pub(crate) async fn check_sums(ledger: &Ledger, client: &Client) {
         if status == 201 {
             orders.push(order.expect("an order"));
         }
-    }
-    println!("{kinds:#?}");
-    for kind in ["charge 200", "order 201", "payment 200", "cancel 200", "refund 200", "add 200"] {
-        assert!(kinds.contains_key(&format!("{kind} ")), "the load had a {kind}: {kinds:?}");
     }
     settle_all(orders, client, &mut balances, &mut stocks).await;
     for (user, balance) in balances {
