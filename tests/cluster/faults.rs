@@ -20,18 +20,18 @@ const ROUNDS: u64 = 1;
 const FROZEN: Duration = Duration::from_secs(9);
 
 /// How often, and when.
-fn rounds() -> (u64, Moments) {
+pub(crate) fn rounds() -> (u64, Moments) {
     let rounds = told("JUPAN_ROUNDS", ROUNDS);
     let seed = told("JUPAN_FAULT_SEED", RandomState::new().hash_one(rounds) % 1_000_000);
     println!("JUPAN_ROUNDS={rounds} JUPAN_FAULT_SEED={seed}");
     (rounds, Moments(seed))
 }
 
-async fn wait_ms(moments: &mut Moments, most: u64) {
+pub(crate) async fn wait_ms(moments: &mut Moments, most: u64) {
     tokio::time::sleep(Duration::from_millis(moments.below(most))).await;
 }
 
-fn signal(process: u32, name: &str) {
+pub(crate) fn signal(process: u32, name: &str) {
     let sent = Command::new("kill").args([name, &process.to_string()]).status();
     assert!(sent.expect("kill runs").success());
 }

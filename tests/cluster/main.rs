@@ -7,6 +7,7 @@
 mod faults;
 mod fleet;
 mod producers;
+mod wire;
 
 #[allow(dead_code, reason = "the integration tests use the rest")]
 #[path = "../it/contract.rs"]
