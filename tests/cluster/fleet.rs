@@ -133,6 +133,12 @@ impl Fleet {
         report
     }
 
+    /// The exit code of `jupan verify` beside the running fleet, and its report.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn verdict(&self) -> (Option<i32>, Value) {
+        verify_where(&self.cluster)
+    }
+
     /// What `jupan verify` says beside the running fleet; panics unless it is green.
     pub(crate) fn verify(&self, args: &[&str]) -> Value {
         verify(&self.cluster, args)

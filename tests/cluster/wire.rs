@@ -13,7 +13,7 @@ use jupan_servers::{Fault, Happened, Kafka, Moment, Proxy, Rule, Step};
 use std::{
     fs,
     net::SocketAddr,
-    sync::OnceLock,
+    sync::{OnceLock, atomic::Ordering},
     time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
@@ -25,6 +25,8 @@ const BEYOND_THE_TRANSACTION: Duration = Duration::from_secs(13);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A fault hits one of so many requests after it was planned.
 const REQUESTS: u64 = 40;
+/// Writes among which there are some of each kind.
+const WRITES_MIN: u64 = 100;
 
 /// A broker and the way to it; the tests of this file share it.
 struct Wire {
@@ -71,8 +73,14 @@ impl Planned {
     }
 }
 
+/// Under load, at a moment that nobody chose.
 async fn load_a_little(fleet: &mut Fleet, moments: &mut Moments) {
     fleet.load();
+    let end = Instant::now() + PATIENCE;
+    while fleet.ledger.next.load(Ordering::Relaxed) < WRITES_MIN {
+        assert!(Instant::now() < end, "the shop hardly answers");
+        wait_ms(moments, 100).await;
+    }
     wait_ms(moments, 1_500).await;
 }
 
@@ -81,8 +89,12 @@ async fn settle(fleet: &mut Fleet, what: &str) {
     println!("{what}: {} entries", report["facts"]["entries"]);
 }
 
+/// Three commits of three transactions, under one load. One reaches the broker when its lane has
+/// given it up, of one the answer does not come in time, and of one the connection breaks: the
+/// client repeats that one over another connection, and it succeeds, while the first is still on its
+/// way and must not end a later transaction.
 #[tokio::test(flavor = "multi_thread")]
-async fn commits_that_reach_the_broker_after_their_lane_has_gone_on() {
+async fn commits_and_their_answers_that_come_late() {
     let (rounds, mut moments) = rounds();
     let wire = Wire::get();
     let mut fleet = wire.fleet().await;
@@ -90,48 +102,21 @@ async fn commits_that_reach_the_broker_after_their_lane_has_gone_on() {
         load_a_little(&mut fleet, &mut moments).await;
         let is_over = round % 2 == 0;
         let wait = if is_over { BEYOND_THE_TRANSACTION } else { BEYOND_THE_CLIENT };
-        let plan = wire.plan(&mut moments, Step::Commit, Moment::Request, Fault::Hold(wait));
-        let held = plan.happens().await;
-        assert!(held.client_left, "the lane has given its producer up: {held:?}");
+        let on_its_way = Duration::from_millis(500 + moments.below(3_000));
+        let mut plan = |moment, fault| wire.plan(&mut moments, Step::Commit, moment, fault);
+        let repeated = plan(Moment::Request, Fault::Strand(on_its_way));
+        let unheard = plan(Moment::Response, Fault::Hold(BEYOND_THE_CLIENT));
+        let late = plan(Moment::Request, Fault::Hold(wait));
+        repeated.happens().await;
+        let unheard = unheard.happens().await;
+        assert!(unheard.client_left, "its lane has given its producer up: {unheard:?}");
+        assert_eq!(unheard.end_code, Some(0), "it was committed: {unheard:?}");
+        let late = late.happens().await;
+        assert!(late.client_left, "its lane has given its producer up: {late:?}");
         // Before the lane has taken over again it may still succeed: then the journal says so.
-        assert!(!is_over || held.end_code != Some(0), "it is refused: {held:?}");
+        assert!(!is_over || late.end_code != Some(0), "it is refused: {late:?}");
         wait_ms(&mut moments, 1_000).await;
-        settle(&mut fleet, "a late commit").await;
-    }
-    fleet.end();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn commits_whose_answer_comes_late() {
-    let (rounds, mut moments) = rounds();
-    let wire = Wire::get();
-    let mut fleet = wire.fleet().await;
-    for _ in 0..rounds {
-        load_a_little(&mut fleet, &mut moments).await;
-        let fault = Fault::Hold(BEYOND_THE_CLIENT);
-        let plan = wire.plan(&mut moments, Step::Commit, Moment::Response, fault);
-        let held = plan.happens().await;
-        assert!(held.client_left, "the lane has given its producer up: {held:?}");
-        assert_eq!(held.end_code, Some(0), "it was committed: {held:?}");
-        wait_ms(&mut moments, 1_000).await;
-        settle(&mut fleet, "a late answer").await;
-    }
-    fleet.end();
-}
-
-/// The client repeats the commit over another connection, and it succeeds; the first one is still on
-/// its way, and must not end a later transaction.
-#[tokio::test(flavor = "multi_thread")]
-async fn commits_that_are_repeated_while_the_first_is_still_on_its_way() {
-    let (rounds, mut moments) = rounds();
-    let wire = Wire::get();
-    let mut fleet = wire.fleet().await;
-    for _ in 0..rounds * 2 {
-        load_a_little(&mut fleet, &mut moments).await;
-        let wait = Duration::from_millis(500 + moments.below(3_000));
-        let plan = wire.plan(&mut moments, Step::Commit, Moment::Request, Fault::Strand(wait));
-        plan.happens().await;
-        settle(&mut fleet, "a repeated commit").await;
+        settle(&mut fleet, "late commits and answers").await;
     }
     fleet.end();
 }
@@ -205,5 +190,39 @@ fn until_dead(process: u32) {
         }
         assert!(Instant::now() < end, "{process} lives on");
         std::thread::yield_now();
+    }
+}
+
+/// The invariant that a step which is committed twice breaks in any case.
+#[cfg(feature = "planted-bugs")]
+const JOURNAL_IS_DENSE: u64 = 6;
+
+/// The rule that these tests are about, switched off: `scripts/chaos` runs this against a binary
+/// whose lanes commit once more what may have been committed. It must not look fine.
+#[cfg(feature = "planted-bugs")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_repeats_an_unknown_commit_is_caught() {
+    let planted = std::env::var("JUPAN_PLANT").unwrap_or_default();
+    assert_eq!(planted, "unknown-commit-repeated", "JUPAN_PLANT names the bug to the processes");
+    let (_, mut moments) = rounds();
+    let wire = Wire::get();
+    let mut fleet = wire.fleet().await;
+    assert_eq!(fleet.verdict().0, Some(0), "all is well before");
+    load_a_little(&mut fleet, &mut moments).await;
+    let fault = Fault::Hold(BEYOND_THE_CLIENT);
+    let held = wire.plan(&mut moments, Step::Commit, Moment::Response, fault).happens().await;
+    assert_eq!((held.client_left, held.end_code), (true, Some(0)), "it is committed unknown");
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let (code, report) = fleet.verdict();
+        let invariants = report["invariants"].as_array().expect("a report");
+        let broken: Vec<_> = invariants.iter().filter(|one| one["ok"] == false).collect();
+        let says = |number: u64| broken.iter().any(|one| one["number"] == number);
+        if code == Some(1) && says(JOURNAL_IS_DENSE) {
+            let statements = broken.iter().map(|one| &one["statement"]);
+            println!("caught: {:#?}", statements.collect::<Vec<_>>());
+            return;
+        }
+        assert!(Instant::now() < end, "a commit was repeated, and verify is green: {report:#}");
     }
 }
