@@ -1,6 +1,6 @@
 //! Bugs on purpose, as in the contract's crate: whether the tests on the wire would find them. This
 //! one needs a real broker and a real process, so the environment names it. Without the feature
-//! `planted-bugs` [`is_planted`] is the constant `false`, and no optimised binary compiles with it.
+//! `planted-bugs` [`is_planted`] is the constant `false`, and with it no release compiles.
 
 #[cfg(all(feature = "planted-bugs", not(debug_assertions)))]
 compile_error!("a release must not have bugs on purpose in it");
