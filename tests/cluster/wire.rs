@@ -209,7 +209,7 @@ async fn a_lane_that_repeats_an_unknown_commit_is_caught() {
     let (_, mut moments) = rounds();
     let wire = Wire::get();
     let mut fleet = wire.fleet().await;
-    assert_eq!(fleet.verdict().0, Some(0), "all is well before");
+    fleet.verify(&[]);
     load_a_little(&mut fleet, &mut moments).await;
     let fault = Fault::Hold(BEYOND_THE_CLIENT);
     let held = wire.plan(&mut moments, Step::Commit, Moment::Response, fault).happens().await;
@@ -217,8 +217,8 @@ async fn a_lane_that_repeats_an_unknown_commit_is_caught() {
     let end = Instant::now() + PATIENCE;
     loop {
         let (code, report) = fleet.verdict();
-        let invariants = report["invariants"].as_array().expect("a report");
-        let broken: Vec<_> = invariants.iter().filter(|one| one["ok"] == false).collect();
+        let invariants = report["invariants"].as_array().into_iter().flatten();
+        let broken: Vec<_> = invariants.filter(|one| one["ok"] == false).collect();
         let says = |number: u64| broken.iter().any(|one| one["number"] == number);
         if code == Some(1) && says(JOURNAL_IS_DENSE) {
             let statements = broken.iter().map(|one| &one["statement"]);

@@ -16,6 +16,8 @@ use tokio::sync::OnceCell;
 
 /// Longest time for a shop to start or to drain before the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The exit code of a call that could not be run.
+pub(crate) const COULD_NOT_RUN: i32 = 3;
 
 /// The binary under test.
 pub(crate) fn binary() -> PathBuf {
@@ -324,7 +326,7 @@ pub(crate) fn verify_by(data: &Path, args: &[&str]) -> (Option<i32>, Value) {
     verify_where(&ground::flags(data, args))
 }
 
-/// The same of a shop that these flags name.
+/// The same of a shop that these flags name. Without a report there is what it said about that.
 pub(crate) fn verify_where(flags: &[String]) -> (Option<i32>, Value) {
     let output = Command::new(binary())
         .args(["verify", "--json"])
@@ -334,7 +336,10 @@ pub(crate) fn verify_where(flags: &[String]) -> (Option<i32>, Value) {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     let last = text.lines().last().unwrap_or_default();
-    let report = serde_json::from_str(last);
-    let report = report.unwrap_or_else(|error| panic!("{error}: {text}\n{errors}"));
-    (output.status.code(), report)
+    let (code, report) = (output.status.code(), serde_json::from_str(last));
+    let report = match report {
+        Err(_) if code == Some(COULD_NOT_RUN) => Value::String(errors),
+        report => report.unwrap_or_else(|error| panic!("{error}: {text}\n{errors}")),
+    };
+    (code, report)
 }
