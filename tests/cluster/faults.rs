@@ -31,7 +31,7 @@ pub(crate) async fn wait_ms(moments: &mut Moments, most: u64) {
     tokio::time::sleep(Duration::from_millis(moments.below(most))).await;
 }
 
-fn signal(process: u32, name: &str) {
+pub(crate) fn signal(process: u32, name: &str) {
     let sent = Command::new("kill").args([name, &process.to_string()]).status();
     assert!(sent.expect("kill runs").success());
 }

@@ -10,6 +10,7 @@ mod outages;
 mod producers;
 mod strangers;
 mod wiped;
+mod wire;
 
 #[allow(dead_code, reason = "the integration tests use the rest")]
 #[path = "../it/contract.rs"]

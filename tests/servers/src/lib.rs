@@ -11,7 +11,8 @@
 //!
 //! **Where in the flow:** beside it, in tests only. `server` is one container, `kafka`, `cql` and
 //! `registry` say what is special about each, `image` what they are started from, `engine` speaks
-//! to the container engine, `remains` removes.
+//! to the container engine, `remains` removes. `proxy` is the wire to a broker, and what goes wrong
+//! on it.
 //!
 //! **Invariants, as absences**
 //! - No container outlives its process by more than seconds, however that ends: a watcher outside
@@ -27,6 +28,7 @@ mod cql;
 mod engine;
 mod image;
 mod kafka;
+mod proxy;
 mod registry;
 mod remains;
 mod server;
@@ -34,6 +36,7 @@ mod shared;
 
 pub use cql::{CommitLog, Cql};
 pub use kafka::Kafka;
+pub use proxy::{Fault, Happened, Hook, Moment, Proxy, Rule, Step};
 pub use registry::Registry;
 pub use remains::run_label;
 pub use server::Server;

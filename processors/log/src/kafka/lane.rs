@@ -6,6 +6,7 @@ use super::inputs::{Inputs, Stopped};
 use super::limits::{
     COMMIT_RECORD_BYTES_MAX, COMMIT_RECORDS_MAX, INPUT_BYTES_MAX, RECORD_FRAMING_BYTES,
 };
+use super::planted::{UNKNOWN_COMMIT_REPEATED, is_planted};
 use super::reader::Stretch;
 use super::record;
 use super::takeover::{self, of_read};
@@ -298,7 +299,13 @@ impl LaneLog for KafkaLane {
 
     fn commit(&mut self, commit: Commit) -> Result<Committed, LaneError> {
         self.check_commit(&commit)?;
-        match self.run(commit) {
+        let again = is_planted(UNKNOWN_COMMIT_REPEATED).then(|| commit.clone());
+        let mut ended = self.run(commit);
+        if let (Some(again), Err(LaneError::Unknown { .. })) = (again, &ended) {
+            self.state = State::Owner(Transactions::open(&self.shared.clients, self.lane)?);
+            ended = self.run(again);
+        }
+        match ended {
             Ok((committed, is_clean)) => {
                 (self.ticket, self.journal_end) = (committed.ticket, committed.journal);
                 if !is_clean {

@@ -28,6 +28,7 @@ mod inputs;
 mod lane;
 mod limits;
 mod options;
+mod planted;
 mod posts;
 mod reader;
 mod record;
