@@ -108,8 +108,7 @@ impl<C: Wired> Worker<C> {
         let records_max = if has_room { self.limits.batch_records_max } else { 0 };
         // Without room it is durability that is waited for, which ends a wait only where no input lies ready.
         let longest = if has_room { self.limits.poll_wait } else { self.limits.room_wait };
-        let lies = self.projection.entries() > 0 && self.limits.coalesce_wait > Duration::ZERO;
-        let longest = if lies { longest.min(self.limits.coalesce_wait) } else { longest };
+        let longest = self.projection.patience().map_or(longest, |looks| longest.min(looks));
         let wait = if projected > 0 { Duration::ZERO } else { wait.min(longest) };
         let limit = ReadLimit { records_max, bytes_max: self.limits.batch_bytes_max };
         let asked_at = self.log.now();
@@ -128,7 +127,7 @@ impl<C: Wired> Worker<C> {
     /// [`Stop`]
     pub fn finish(mut self) -> Result<(), Stop> {
         while self.projection.entries() > 0 {
-            self.project_all()?;
+            self.project(None)?;
             self.log.poll(ReadLimit { records_max: 0, bytes_max: 0 }, self.limits.room_wait)?;
         }
         Ok(())
@@ -349,17 +348,15 @@ impl<C: Wired> Worker<C> {
 
     /// Projects what became durable, unless it may lie a little longer.
     fn project_durable(&mut self) -> Result<usize, Stop> {
-        if self.projection.is_due(self.durable(), self.log.now()) {
-            self.project_all()
-        } else {
-            Ok(0)
-        }
+        let now = self.log.now();
+        self.project(Some(now))
     }
 
-    /// Projects what became durable, and lets go of memory that the store has now.
-    fn project_all(&mut self) -> Result<usize, Stop> {
+    /// Projects what became durable and is due, and lets go of memory that the store has now.
+    fn project(&mut self, now: Option<Micros>) -> Result<usize, Stop> {
         let durable = self.durable();
-        let projected = self.projection.advance(durable, &mut self.codec, self.log.as_mut())?;
+        let log = self.log.as_mut();
+        let projected = self.projection.advance(durable, now, &mut self.codec, log)?;
         if projected.entries > 0 {
             let unprojected = self.projection.entries();
             self.metrics.projected(projected, unprojected, self.log.now());

@@ -13,8 +13,8 @@ use jupan_schemas::{
     planted::{Bug, is_planted},
     rows::{Key, Row, Watermark},
 };
-use jupan_store::{LaneStore, StoreError};
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use jupan_store::{Applying, LaneStore, StoreError};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 /// A commit that waits to be durable and projected.
 pub(crate) struct Pending {
@@ -45,10 +45,16 @@ pub(crate) struct Projected {
 }
 
 impl Projected {
-    fn count(&mut self, pending: &Pending) {
-        self.commits += 1;
-        self.entries += pending.entries;
-        self.dead_letters += pending.dead_letters;
+    fn of(pending: &Pending) -> Self {
+        let Pending { entries, dead_letters, at, .. } = *pending;
+        Self { commits: 1, entries, dead_letters, oldest: Some(at) }
+    }
+
+    fn add(&mut self, later: Self) {
+        self.commits += later.commits;
+        self.entries += later.entries;
+        self.dead_letters += later.dead_letters;
+        self.oldest = self.oldest.or(later.oldest);
     }
 }
 
@@ -57,20 +63,33 @@ struct Merged {
     rows: Vec<Row>,
     answers: Vec<Answer>,
     watermark: Watermark,
+    counted: Projected,
 }
 
 impl Merged {
     fn of(pending: Pending) -> Self {
+        let counted = Projected::of(&pending);
         let Pending { rows, answers, watermark, .. } = pending;
-        Self { rows, answers, watermark }
+        Self { rows, answers, watermark, counted }
     }
 
     fn add(&mut self, pending: Pending) {
+        self.counted.add(Projected::of(&pending));
         self.rows.extend(pending.rows);
         self.answers.extend(pending.answers);
         self.watermark = pending.watermark;
     }
 }
+
+/// Commits whose rows are on their way into the store.
+struct UnderWay {
+    /// Without the rows.
+    merged: Merged,
+    applying: Applying,
+}
+
+/// How often a lane that has nothing else to do looks whether rows have arrived in the store.
+const APPLY_LOOK: Duration = Duration::from_millis(1);
 
 /// Bounds of a projection.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +105,7 @@ pub(crate) struct Projection {
     lane: Lane,
     store: Arc<dyn LaneStore>,
     waiting: VecDeque<Pending>,
+    under_way: Option<UnderWay>,
     entries: usize,
     acknowledged: u64,
     coalescing: Coalescing,
@@ -94,7 +114,8 @@ pub(crate) struct Projection {
 impl Projection {
     pub(crate) fn new(lane: Lane, store: Arc<dyn LaneStore>, coalescing: Coalescing) -> Self {
         let waiting = VecDeque::new();
-        Self { lane, store, waiting, entries: 0, acknowledged: 0, coalescing }
+        let under_way = None;
+        Self { lane, store, waiting, under_way, entries: 0, acknowledged: 0, coalescing }
     }
 
     /// Entries that are committed and not yet projected.
@@ -118,7 +139,7 @@ impl Projection {
 
     /// Whether the waiting commits up to the durable ticket have lain long enough, or somebody waits
     /// for one of them.
-    pub(crate) fn is_due(&self, durable: u64, now: Micros) -> bool {
+    fn is_due(&self, durable: u64, now: Micros) -> bool {
         let Some(oldest) = self.durable(durable).next() else { return false };
         let lain_us = now.0.saturating_sub(oldest.at.0);
         let wait_us = i64::try_from(self.coalescing.wait.as_micros()).unwrap_or(i64::MAX);
@@ -132,39 +153,78 @@ impl Projection {
         self.waiting.iter().take_while(move |pending| pending.ticket <= ticket)
     }
 
-    /// Projects every waiting commit up to the durable ticket: several of them as one, as far as the
-    /// bound on entries goes.
+    /// How long the lane may look elsewhere, if anything waits here.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        if self.under_way.is_some() {
+            Some(APPLY_LOOK)
+        } else {
+            let lies = self.entries > 0 && !self.coalescing.wait.is_zero();
+            lies.then_some(self.coalescing.wait)
+        }
+    }
+
+    /// Projects the waiting commits up to the durable ticket, as far as they are due `now`; all of
+    /// them without a `now`. Several go to the store as one, as far as the bound on entries goes; while
+    /// the store is at it, the lane goes on.
     pub(crate) fn advance(
         &mut self,
         durable: u64,
+        now: Option<Micros>,
         codec: &mut Codec,
         log: &mut dyn LaneLog,
     ) -> Result<Projected, StoreError> {
-        let oldest = self.durable(durable).next().map(|pending| pending.at);
-        let mut projected = Projected { oldest, ..Projected::default() };
-        while let Some(merged) = self.take(durable, &mut projected) {
-            let Merged { rows, answers, watermark } = merged;
-            if is_planted(Bug::WatermarkBeforeRows) {
+        let mut projected = Projected::default();
+        loop {
+            if let Some(mut under_way) = self.under_way.take() {
+                let Some(result) = under_way.applying.result() else {
+                    self.under_way = Some(under_way);
+                    break;
+                };
+                result?;
+                let Merged { answers, watermark, counted, .. } = under_way.merged;
+                tell(&answers, codec, log);
                 self.store.set_watermark(self.lane, watermark)?;
+                self.acknowledged = watermark.sequence;
+                projected.add(counted);
             }
-            project(self.lane, self.store.as_ref(), rows, &answers, codec, log)?;
-            self.store.set_watermark(self.lane, watermark)?;
-            self.acknowledged = watermark.sequence;
+            if now.is_some_and(|now| !self.is_due(durable, now)) {
+                break;
+            }
+            let Some(merged) = self.take(durable) else { break };
+            self.under_way = Some(self.begin(merged, codec, log)?);
         }
         self.entries -= projected.entries;
         Ok(projected)
     }
 
+    fn begin(
+        &self,
+        mut merged: Merged,
+        codec: &mut Codec,
+        log: &mut dyn LaneLog,
+    ) -> Result<UnderWay, StoreError> {
+        if is_planted(Bug::WatermarkBeforeRows) {
+            self.store.set_watermark(self.lane, merged.watermark)?;
+        }
+        if is_planted(Bug::OutcomeBeforeRow) {
+            tell(&merged.answers, codec, log);
+        }
+        let rows = mem::take(&mut merged.rows);
+        let applying = match rows.is_empty() {
+            true => Applying::ended(Ok(())),
+            false => self.store.begin(self.lane, rows),
+        };
+        Ok(UnderWay { merged, applying })
+    }
+
     /// Takes the oldest durable commits that go to the store together.
-    fn take(&mut self, durable: u64, projected: &mut Projected) -> Option<Merged> {
-        let before = projected.entries;
+    fn take(&mut self, durable: u64) -> Option<Merged> {
         let mut merged = None::<Merged>;
         while let Some(next) = self.waiting.front()
             && next.ticket <= durable
-            && (merged.is_none() || self.has_room(projected.entries - before + next.entries))
+            && merged.as_ref().is_none_or(|merged| self.has_room(merged, next))
             && let Some(next) = self.waiting.pop_front()
         {
-            projected.count(&next);
             match &mut merged {
                 None => merged = Some(Merged::of(next)),
                 Some(merged) => merged.add(next),
@@ -173,8 +233,8 @@ impl Projection {
         merged
     }
 
-    fn has_room(&self, entries: usize) -> bool {
-        entries <= self.coalescing.entries_max
+    fn has_room(&self, merged: &Merged, next: &Pending) -> bool {
+        merged.counted.entries + next.entries <= self.coalescing.entries_max
     }
 
     /// Projects what a restore folded from the journal: it is durable already.
@@ -186,29 +246,17 @@ impl Projection {
         codec: &mut Codec,
         log: &mut dyn LaneLog,
     ) -> Result<(), StoreError> {
-        project(self.lane, self.store.as_ref(), rows, answers, codec, log)?;
+        if is_planted(Bug::OutcomeBeforeRow) {
+            tell(answers, codec, log);
+        }
+        if !rows.is_empty() {
+            self.store.apply(self.lane, rows)?;
+        }
+        tell(answers, codec, log);
         self.store.set_watermark(self.lane, watermark)?;
         self.acknowledged = watermark.sequence;
         Ok(())
     }
-}
-
-fn project(
-    lane: Lane,
-    store: &dyn LaneStore,
-    rows: Vec<Row>,
-    answers: &[Answer],
-    codec: &mut Codec,
-    log: &mut dyn LaneLog,
-) -> Result<(), StoreError> {
-    if is_planted(Bug::OutcomeBeforeRow) {
-        tell(answers, codec, log);
-    }
-    if !rows.is_empty() {
-        store.apply(lane, rows)?;
-    }
-    tell(answers, codec, log);
-    Ok(())
 }
 
 fn tell(answers: &[Answer], codec: &mut Codec, log: &mut dyn LaneLog) {

@@ -23,7 +23,10 @@ use jupan_schemas::{
     CommandId, Lane, Micros, OrderId, ProductId, UserId,
     rows::{Key, OrderRow, OutcomeRow, ProductRow, Row, StatementRow, UserRow, Watermark},
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    mpsc::{Receiver, TryRecvError},
+};
 
 /// A lane's side of the store. Calls may block: they are for the lane's own thread.
 pub trait LaneStore: Send + Sync {
@@ -32,6 +35,12 @@ pub trait LaneStore: Send + Sync {
     /// # Errors
     /// [`StoreError`]
     fn apply(&self, lane: Lane, rows: Vec<Row>) -> Result<(), StoreError>;
+
+    /// Begins to apply rows of one lane, so that the lane can go on meanwhile; it begins the next ones
+    /// when these have ended. Whoever drops the answer does not know what became of them.
+    fn begin(&self, lane: Lane, rows: Vec<Row>) -> Applying {
+        Applying::ended(self.apply(lane, rows))
+    }
 
     /// Declares that every row up to this point is applied.
     ///
@@ -56,6 +65,42 @@ pub trait LaneStore: Send + Sync {
     /// # Errors
     /// [`StoreError`]
     fn open_orders(&self, lane: Lane) -> Result<Vec<(OrderId, Micros)>, StoreError>;
+}
+
+/// Rows on their way into the store.
+#[must_use]
+pub struct Applying(State);
+
+enum State {
+    Ended(Option<Result<(), StoreError>>),
+    UnderWay(Receiver<Result<(), StoreError>>),
+}
+
+impl Applying {
+    /// They were applied, or were not, before this was made.
+    pub fn ended(result: Result<(), StoreError>) -> Self {
+        Self(State::Ended(Some(result)))
+    }
+
+    /// Somebody else applies them and tells.
+    pub fn under_way(told: Receiver<Result<(), StoreError>>) -> Self {
+        Self(State::UnderWay(told))
+    }
+
+    /// What became of them, once that is known; told once.
+    pub fn result(&mut self) -> Option<Result<(), StoreError>> {
+        match &mut self.0 {
+            State::Ended(result) => result.take(),
+            State::UnderWay(told) => match told.try_recv() {
+                Ok(result) => Some(result),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => Some(Err(StoreError::Unavailable {
+                    doing: "write rows",
+                    cause: "who was writing them is gone".to_owned(),
+                })),
+            },
+        }
+    }
 }
 
 /// Where a list goes on.

@@ -45,7 +45,7 @@ mod statements;
 mod tests;
 mod writes;
 
-use crate::{LaneStore, Page, ReadStore, StoreError, limits};
+use crate::{Applying, LaneStore, Page, ReadStore, StoreError, limits};
 use asker::Asker;
 use async_trait::async_trait;
 use jupan_schemas::{
@@ -62,6 +62,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
+        mpsc::sync_channel,
     },
     time::Duration,
 };
@@ -183,6 +184,19 @@ impl LaneStore for CqlStore {
     fn apply(&self, lane: Lane, rows: Vec<Row>) -> Result<(), StoreError> {
         rows.iter().try_for_each(|row| crate::check_owner(lane, row))?;
         self.runtime.block_on(self.shared.apply(lane, rows))
+    }
+
+    fn begin(&self, lane: Lane, rows: Vec<Row>) -> Applying {
+        if let Err(refused) = rows.iter().try_for_each(|row| crate::check_owner(lane, row)) {
+            return Applying::ended(Err(refused));
+        }
+        let (tell, told) = sync_channel(1);
+        let shared = Arc::clone(&self.shared);
+        self.runtime.spawn(async move {
+            // A lane that is gone restores from what is there.
+            let _ = tell.send(shared.apply(lane, rows).await);
+        });
+        Applying::under_way(told)
     }
 
     fn set_watermark(&self, lane: Lane, watermark: Watermark) -> Result<(), StoreError> {

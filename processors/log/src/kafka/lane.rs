@@ -9,9 +9,10 @@ use super::limits::{
 use super::planted::{UNKNOWN_COMMIT_REPEATED, is_planted};
 use super::reader::Stretch;
 use super::record;
+use super::reported::Reported;
 use super::takeover::{self, of_read};
 use super::topics::inputs;
-use super::transaction::{Placed, Standing, Transactions};
+use super::transaction::{Ended, Placed, Standing, Transactions};
 use super::watch::Progress;
 use crate::{
     Batch, Bounds, COMMIT_BYTES_MAX, Commit, CommitRecord, Committed, Input, LaneError, LaneLog,
@@ -37,6 +38,7 @@ pub(super) struct KafkaLane {
     ticket: u64,
     seen: u64,
     progress: Arc<Progress>,
+    reported: Reported,
 }
 
 /// Whether the lane may still write.
@@ -76,6 +78,7 @@ impl KafkaLane {
             ticket: 0,
             seen: 0,
             progress: shared.watched.add(lane),
+            reported: Reported::default(),
         })
     }
 
@@ -239,22 +242,54 @@ impl KafkaLane {
     }
 
     /// One transaction. Says, too, whether its producer may go on.
-    fn run(&self, commit: Commit) -> Result<(Committed, bool), LaneError> {
-        let transactions = self.check()?;
-        let offsets = self.offsets(commit.positions)?;
-        let member = self.member()?;
+    fn run(&self, commit: Commit, is_told: bool) -> Result<(Committed, bool), LaneError> {
+        let positions = commit.positions;
         let records = self.placed(commit);
         if records.is_empty() {
+            self.check()?;
             let journal = self.journal_end;
             return Ok((Committed { ticket: self.ticket, journal }, true));
         }
-        let standing = member.as_deref().map(|member| Standing { offsets: &offsets, member });
-        self.progress.transaction(Some(Instant::now()));
-        let ended = transactions.run(&records, standing.as_ref());
-        self.progress.transaction(None);
-        let ended = ended?;
+        let ended = self.transact(&records, positions, is_told)?;
         let journal = ended.journal.unwrap_or(self.journal_end);
         Ok((Committed { ticket: self.ticket + 1, journal }, ended.is_clean))
+    }
+
+    /// A transaction that tells the group the lane's positions, or does not. Told or not, the
+    /// generation that the lane has its inputs by must not be over. Where it is over without our
+    /// knowing, a successor fences this producer before it reads the journal.
+    fn transact(
+        &self,
+        records: &[Placed<'_>],
+        positions: Positions,
+        is_told: bool,
+    ) -> Result<Ended, LaneError> {
+        let transactions = self.check()?;
+        let offsets = self.offsets(positions)?;
+        let member = self.member()?;
+        let standing = member.as_deref().map(|member| Standing { offsets: &offsets, member });
+        self.progress.transaction(Some(Instant::now()));
+        let ended = transactions.run(records, standing.as_ref().filter(|_| is_told));
+        self.progress.transaction(None);
+        ended
+    }
+
+    /// Tells the group where a lane stands that has nothing to commit.
+    fn report(&mut self) -> Result<(), LaneError> {
+        let Some(positions) = self.reported.overdue() else { return Ok(()) };
+        let ended = self.transact(&[], positions, true)?;
+        self.reported.note(positions, true);
+        self.note_clean(ended.is_clean);
+        Ok(())
+    }
+
+    /// A producer whose connection broke is given up, whatever the broker said.
+    fn note_clean(&mut self, is_clean: bool) {
+        if !is_clean {
+            let cause = "a connection broke while it was committing".to_owned();
+            tracing::warn!(lane = %self.lane, cause, "the lane's producer is given up");
+            self.state = State::Unknown(cause);
+        }
     }
 }
 
@@ -288,6 +323,9 @@ impl LaneLog for KafkaLane {
         let has_news = self.ticket > self.seen;
         self.seen = self.ticket;
         let deadline = if has_news { Instant::now() } else { deadline };
+        if !has_news {
+            self.report().inspect_err(|error| self.end(error))?;
+        }
         if limit.records_max > 0 {
             let polled = self.poll_inputs(limit, deadline);
             return polled.inspect_err(|error| self.end(error));
@@ -300,19 +338,17 @@ impl LaneLog for KafkaLane {
     fn commit(&mut self, commit: Commit) -> Result<Committed, LaneError> {
         self.check_commit(&commit)?;
         let again = is_planted(UNKNOWN_COMMIT_REPEATED).then(|| commit.clone());
-        let mut ended = self.run(commit);
+        let (positions, is_told) = (commit.positions, self.reported.is_due());
+        let mut ended = self.run(commit, is_told);
         if let (Some(again), Err(LaneError::Unknown { .. })) = (again, &ended) {
             self.state = State::Owner(Transactions::open(&self.shared.clients, self.lane)?);
-            ended = self.run(again);
+            ended = self.run(again, is_told);
         }
         match ended {
             Ok((committed, is_clean)) => {
                 (self.ticket, self.journal_end) = (committed.ticket, committed.journal);
-                if !is_clean {
-                    let cause = "a connection broke while it was committing".to_owned();
-                    tracing::warn!(lane = %self.lane, cause, "the lane's producer is given up");
-                    self.state = State::Unknown(cause);
-                }
+                self.reported.note(positions, is_told);
+                self.note_clean(is_clean);
                 Ok(committed)
             }
             Err(error) => {

@@ -18,6 +18,8 @@ pub(super) const REQUEST: Duration = Duration::from_secs(9);
 /// outcome is unknown. Shorter than [`REQUEST`], since the client repeats a request whose answer
 /// is late, and a commit that is asked for twice may end a later transaction, too.
 pub(super) const COMMIT: Duration = Duration::from_secs(8);
+/// How often a lane tells the group where it stands.
+pub(super) const POSITIONS_EVERY: Duration = Duration::from_millis(500);
 /// Longest wait for the answer to an abort of a lane.
 pub(super) const ABORT: Duration = Duration::from_secs(3);
 /// Pause between two looks for deliveries: they take about 2 ms.

@@ -32,6 +32,7 @@ mod planted;
 mod posts;
 mod reader;
 mod record;
+mod reported;
 mod results;
 mod signal;
 mod takeover;
