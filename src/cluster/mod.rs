@@ -16,9 +16,10 @@ pub(crate) use options::{InitOptions, Options};
 use crate::{inspection::Inspection, shop::Engine};
 use anyhow::{Context, bail};
 use jupan_log::{
-    Log, ReadLimit, SystemClock,
+    Log, LogRecord, ReadLimit, SystemClock,
     kafka::{self, KafkaLog, NewTopics},
 };
+use jupan_processors::Limits;
 use jupan_schemas::{Codec, DecodeError, SchemaIds, Step, TopicId};
 use jupan_store::{
     LaneStore, ReadStore, ScanStore,
@@ -36,6 +37,10 @@ use tokio::{
 /// product that many buy is one. Stock is seen this much later by others.
 const COALESCE_WAIT: Duration = Duration::from_millis(20);
 
+/// What a lane remembers at most that the store does not have: while the store is away it grows to
+/// this, and whoever takes the lane over has to write it once more.
+const UNPROJECTED_ENTRIES_MAX: usize = 8_192;
+
 /// Log and store of a cluster.
 pub(crate) struct Cluster {
     log: Arc<KafkaLog>,
@@ -43,6 +48,7 @@ pub(crate) struct Cluster {
     schema_ids: Arc<SchemaIds>,
     reach: Reach,
     place: String,
+    identity: Option<String>,
     failed: Arc<Notify>,
     /// Of whoever has none that lives long enough.
     _runtime: Option<Runtime>,
@@ -63,7 +69,11 @@ impl Cluster {
             None => SchemaIds::embedded(),
             Some(url) => runtime.block_on(Registry::new(url, &options.topic_prefix)?.ids())?,
         });
-        check_ids(&log, &Codec::new(schema_ids.clone()), options.registry.is_some())?;
+        let first = first_step(&log)?;
+        if let Some(first) = &first {
+            check_ids(first, &Codec::new(schema_ids.clone()), options.registry.is_some())?;
+        }
+        let identity = first.map(|first| format!("{}{}", options.topic_prefix, first.at.0));
         let tables = options.for_cql(nodes, log.partitions());
         let store = runtime
             .block_on(CqlStore::open(&tables))
@@ -75,6 +85,7 @@ impl Cluster {
             store,
             schema_ids,
             place,
+            identity,
             failed: Arc::default(),
             _runtime: None,
         })
@@ -90,28 +101,40 @@ impl Cluster {
         Ok(Self { _runtime: Some(runtime), ..cluster })
     }
 
+    /// What no other shop is called, once this one has run: a file name. What is counted of a shop and
+    /// saved here must not be taken for another's, on other servers or made anew.
+    pub(crate) fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
     /// The store's rows, all of them.
     pub(crate) fn rows(&self) -> &dyn ScanStore {
         &*self.store
     }
 }
 
-/// One process with a registry and one without would not understand each other: the first record of
-/// a journal tells whose ids the shop has.
-fn check_ids(log: &KafkaLog, codec: &Codec, has_registry: bool) -> anyhow::Result<()> {
+/// The first record that is kept of any lane of users; `None` in a shop that has never run.
+fn first_step(log: &KafkaLog) -> anyhow::Result<Option<LogRecord>> {
     let limit = ReadLimit { records_max: 1, bytes_max: 1 };
     for partition in 0..log.partitions() {
         let start = log.bounds(TopicId::UserJournal, partition)?.start;
         let batch = log.read(TopicId::UserJournal, partition, start, limit)?;
-        let Some(first) = batch.records.first() else { continue };
-        if let Err(DecodeError::UnknownSchema { id }) = codec.decode::<Step>(&first.value) {
-            let hint = match has_registry {
-                true => "was this shop made without --registry, or with another one?",
-                false => "was this shop made with a --registry?",
-            };
-            bail!("the journals' records have a schema id {id} that is not known: {hint}");
+        if let Some(first) = batch.records.into_iter().next() {
+            return Ok(Some(first));
         }
-        return Ok(());
+    }
+    Ok(None)
+}
+
+/// One process with a registry and one without would not understand each other: the first record of
+/// a journal tells whose ids the shop has.
+fn check_ids(first: &LogRecord, codec: &Codec, has_registry: bool) -> anyhow::Result<()> {
+    if let Err(DecodeError::UnknownSchema { id }) = codec.decode::<Step>(&first.value) {
+        let hint = match has_registry {
+            true => "was this shop made without --registry, or with another one?",
+            false => "was this shop made with a --registry?",
+        };
+        bail!("the journals' records have a schema id {id} that is not known: {hint}");
     }
     Ok(())
 }
@@ -168,8 +191,9 @@ impl Engine for Cluster {
         self.schema_ids.clone()
     }
 
-    fn coalesce_wait(&self) -> Duration {
-        COALESCE_WAIT
+    fn limits(&self) -> Limits {
+        let (coalesce_wait, unprojected_entries_max) = (COALESCE_WAIT, UNPROJECTED_ENTRIES_MAX);
+        Limits { coalesce_wait, unprojected_entries_max, ..Limits::default() }
     }
 
     fn place(&self) -> String {

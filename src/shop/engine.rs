@@ -2,9 +2,10 @@
 
 use crate::inspection::Inspection;
 use jupan_log::Log;
+use jupan_processors::Limits;
 use jupan_schemas::SchemaIds;
 use jupan_store::{LaneStore, ReadStore};
-use std::{io, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 use tokio::sync::Notify;
 
 /// A log and a store that belong together.
@@ -21,9 +22,9 @@ pub(crate) trait Engine: Send + Sync + 'static {
     /// Schema ids of the log's records.
     fn schema_ids(&self) -> Arc<SchemaIds>;
 
-    /// How long rows may lie that nobody waits for: see `Limits::coalesce_wait`.
-    fn coalesce_wait(&self) -> Duration {
-        Duration::ZERO
+    /// How much a lane takes on at once here.
+    fn limits(&self) -> Limits {
+        Limits::default()
     }
 
     /// Where all of it is, for people.

@@ -23,7 +23,7 @@ use jupan_analytics::{Analyzer, TopAnswer, TopError, TopQuery, View};
 use jupan_ingest_api::{Health, Ports, Top};
 use jupan_ledger::Rules;
 use jupan_log::Log;
-use jupan_processors::{Host, Limits, Parts};
+use jupan_processors::{Host, Parts};
 use jupan_schemas::Role;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serve::Served;
@@ -115,6 +115,12 @@ fn run_cluster(
         let rules =
             allowed.map_or_else(|| Rules::new(partitions), |allowed| allowed.rules(partitions));
         let lanes = lanes.to_vec();
+        let analyzer = analyzer.map(|sales| {
+            // A shop that has never run has nothing to go on from.
+            let own = cluster.identity();
+            let data = sales.data.zip(own).map(|(data, own)| data.join(own));
+            jupan_analytics::Options { data, ..sales }
+        });
         Shop::start(cluster, Work { lanes, rules, analyzer })
     };
     run(open, served)
@@ -173,7 +179,7 @@ impl<E: Engine> Shop<E> {
             store: engine.lane_store(),
             schema_ids: engine.schema_ids(),
             rules,
-            limits: Limits { coalesce_wait: engine.coalesce_wait(), ..Limits::default() },
+            limits: engine.limits(),
         };
         let host = match lanes.as_slice() {
             [] => None,

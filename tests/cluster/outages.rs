@@ -29,7 +29,7 @@ const NOTICED: Duration = Duration::from_secs(30);
 /// Commands that are sent while the store is away, all about one user of whom the load knows nothing.
 const PROMISES: u64 = 300;
 const PROMISED: u64 = USERS + 1;
-/// Entries that a lane may have committed and not projected: it takes on no more than one batch.
+/// Entries that a lane may have committed and not projected: about as many as were asked for.
 const UNPROJECTED_MAX: f64 = 1_000.0;
 /// What a process may grow by while the store is away.
 const GROWTH_KIB_MAX: u64 = 128 * 1024;
@@ -222,7 +222,7 @@ fn memory_kib(fleet: &Fleet) -> Vec<u64> {
     processes.map(|process| of(process.id())).collect()
 }
 
-/// Lanes take on no more while they wait, and nothing grows.
+/// Lanes remember what was asked for while they wait, and little more.
 async fn check_bounded(fleet: &Fleet, before: &[u64]) -> f64 {
     let lanes = fleet.metric("jupan_lane_unprojected_entries").await;
     let most = lanes.values().copied().fold(0.0, f64::max);

@@ -1,13 +1,20 @@
-//! The store is lost: its keyspace is dropped and made again while no process runs. Processes that
-//! start then rebuild every row from the journals.
+//! What is kept beside the log is lost, or is another shop's. The keyspace is dropped and made again
+//! while no process runs: processes that start then rebuild every row from the journals.
 
 use crate::{
     faults::{rounds, wait_ms},
     fleet::{Ending, Fleet, LANES},
     ground,
+    shop::{Shop, binary, fresh_dir},
 };
 use scylla::client::session_builder::SessionBuilder;
-use std::time::Instant;
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// How long a sale may take until it is counted.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Drops the fleet's keyspace and makes it again, as an operator would.
 async fn wipe(fleet: &[String]) {
@@ -48,4 +55,42 @@ async fn a_wiped_store_is_rebuilt_from_the_journals() {
         );
     }
     fleet.end();
+}
+
+/// Best sellers that were counted of one shop are not taken for another's, whose processes have the
+/// same directory.
+#[tokio::test(flavor = "multi_thread")]
+async fn best_sellers_of_another_shop_are_not_taken_over() {
+    let (data, other) = (fresh_dir(), fresh_dir());
+    for (dir, product) in [(&data, 1), (&data, 1), (&other, 2)] {
+        let cluster = ground::cluster_flags(dir.path());
+        ground::make(dir.path(), &cluster, "1");
+        let child = Command::new(binary())
+            .args(["all", "--listen", "127.0.0.1:0", "--trace", "warn", "--data"])
+            .arg(data.path())
+            .args(&cluster)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let shop = Shop::listening(child).await;
+        shop.until_ready().await;
+        let client = shop.client();
+        client.user(1).await;
+        client.charge(1, "charge", 1_000).await;
+        client.product(product, 10, 100).await;
+        let ordered = client.order(1, "order", &[(product, 3)]).await;
+        assert_eq!(ordered.status, 201, "{ordered:?}");
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let top = client.get("/products/top").await.body["products"].clone();
+            let list = top.as_array().expect("a list");
+            let sold = list.iter().map(|one| (one["id"].clone(), one["units"].clone()));
+            if sold.eq([(product.into(), 3.into())]) {
+                break;
+            }
+            assert!(list.is_empty() && Instant::now() < end, "product {product}: {top}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(shop.terminate().0.success());
+    }
 }
