@@ -1,17 +1,24 @@
-//! Rows that nobody waits for may lie a moment, and go to the store together.
+//! Rows that nobody waits for may lie a moment, and go to the store together; while they are on their
+//! way the lane goes on.
 
 use super::{
-    harness::Harness,
-    takeover::{place, register},
+    harness::{AnyLane, Harness},
+    takeover::{futures, place, register},
 };
-use crate::Limits;
+use crate::{Limits, Stop};
 use jupan_schemas::{
-    Lane, Micros, ProductId, Role,
+    Lane, Micros, OrderId, ProductId, Role,
     rows::{Key, Row, Watermark},
 };
-use jupan_store::{LaneStore, StoreError, memory::MemoryStore};
+use jupan_store::{Applying, LaneStore, ReadStore, StoreError, memory::MemoryStore};
 use parking_lot::Mutex;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
+    time::Duration,
+};
 
 const PRODUCTS: Lane = Lane { role: Role::Products, index: 0 };
 const WAIT: Duration = Duration::from_millis(20);
@@ -42,7 +49,7 @@ impl LaneStore for Witness {
         self.store.load(keys)
     }
 
-    fn open_orders(&self, lane: Lane) -> Result<Vec<(jupan_schemas::OrderId, Micros)>, StoreError> {
+    fn open_orders(&self, lane: Lane) -> Result<Vec<(OrderId, Micros)>, StoreError> {
         self.store.open_orders(lane)
     }
 }
@@ -119,4 +126,102 @@ fn a_bound_and_a_clock_set_back_end_the_wait() {
     harness.clock.advance(-1_000_000);
     harness.turn(1);
     assert_eq!(stock(&harness), 49);
+}
+
+/// A store that is at it until it is told to end.
+struct Slow {
+    store: Arc<MemoryStore>,
+    held: Mutex<Vec<Held>>,
+}
+
+struct Held {
+    lane: Lane,
+    rows: Vec<Row>,
+    tell: SyncSender<Result<(), StoreError>>,
+}
+
+impl Slow {
+    fn end(&self) {
+        for Held { lane, rows, tell } in self.held.lock().drain(..) {
+            tell.send(self.store.apply(lane, rows)).expect("the lane waits");
+        }
+    }
+}
+
+impl LaneStore for Slow {
+    fn apply(&self, lane: Lane, rows: Vec<Row>) -> Result<(), StoreError> {
+        self.store.apply(lane, rows)
+    }
+
+    fn begin(&self, lane: Lane, rows: Vec<Row>) -> Applying {
+        let (tell, told) = sync_channel(1);
+        self.held.lock().push(Held { lane, rows, tell });
+        Applying::under_way(told)
+    }
+
+    fn set_watermark(&self, lane: Lane, watermark: Watermark) -> Result<(), StoreError> {
+        self.store.set_watermark(lane, watermark)
+    }
+
+    fn watermark(&self, lane: Lane) -> Result<Option<Watermark>, StoreError> {
+        self.store.watermark(lane)
+    }
+
+    fn load(&self, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError> {
+        self.store.load(keys)
+    }
+
+    fn open_orders(&self, lane: Lane) -> Result<Vec<(OrderId, Micros)>, StoreError> {
+        self.store.open_orders(lane)
+    }
+}
+
+/// A shop with user 1 and product 1, whose user lane writes to a slow store.
+fn slow_shop() -> (Harness, Arc<Slow>) {
+    let mut harness = Harness::new(1, Limits::default(), true);
+    register(&mut harness, 1, 1);
+    let slow = Arc::new(Slow { store: harness.store.clone(), held: Mutex::default() });
+    harness.parts.store = slow.clone();
+    harness.open(0).expect("a takeover");
+    slow.end();
+    harness.turn(0);
+    slow.end();
+    harness.turn(0);
+    (harness, slow)
+}
+
+fn projected(harness: &Harness) -> u64 {
+    let lane = Lane { role: Role::Users, index: 0 };
+    futures(harness.store.projected(lane)).expect("it reads").map_or(0, |mark| mark.step)
+}
+
+#[test]
+fn a_lane_goes_on_while_its_rows_are_on_their_way() {
+    let (mut harness, slow) = slow_shop();
+    let (steps, before) = (harness.steps(Role::Users).len(), projected(&harness));
+    for number in 0..5 {
+        place(&mut harness, 1, &format!("order {number}"), 1, 1);
+        harness.turn(0);
+    }
+    assert_eq!(harness.steps(Role::Users).len(), steps + 5, "each order has its step");
+    assert_eq!(projected(&harness), before, "and none is in the store");
+    assert_eq!(slow.held.lock().len(), 1, "one write at a time");
+    slow.end();
+    harness.turn(0);
+    assert_eq!(projected(&harness), before + 1);
+    assert_eq!(slow.held.lock().len(), 1, "what came meanwhile goes together");
+    slow.end();
+    harness.turn(0);
+    assert_eq!(projected(&harness), before + 5);
+}
+
+#[test]
+fn a_write_that_nobody_ends_stops_the_lane() {
+    let (mut harness, slow) = slow_shop();
+    place(&mut harness, 1, "order", 1, 1);
+    harness.turn(0);
+    slow.held.lock().clear();
+    let AnyLane::Users(Some(worker)) = &mut harness.lanes[0] else { panic!("it is open") };
+    let stopped = worker.turn(Duration::ZERO);
+    assert!(matches!(stopped, Err(Stop::Store(StoreError::Unavailable { .. }))), "{stopped:?}");
 }

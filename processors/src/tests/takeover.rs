@@ -40,7 +40,7 @@ fn order(harness: &Harness, id: OrderId) -> Option<Arc<rows::OrderRow>> {
     futures(harness.store.order(id)).expect("it reads")
 }
 
-fn futures<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn futures<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }
 
