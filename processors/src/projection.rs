@@ -182,9 +182,7 @@ impl Projection {
                 };
                 result?;
                 let Merged { answers, watermark, counted, .. } = under_way.merged;
-                tell(&answers, codec, log);
-                self.store.set_watermark(self.lane, watermark)?;
-                self.acknowledged = watermark.sequence;
+                self.conclude(&answers, watermark, codec, log)?;
                 projected.add(counted);
             }
             if now.is_some_and(|now| !self.is_due(durable, now)) {
@@ -252,6 +250,17 @@ impl Projection {
         if !rows.is_empty() {
             self.store.apply(self.lane, rows)?;
         }
+        self.conclude(answers, watermark, codec, log)
+    }
+
+    /// What follows rows that are in the store: first whoever waits is told.
+    fn conclude(
+        &mut self,
+        answers: &[Answer],
+        watermark: Watermark,
+        codec: &mut Codec,
+        log: &mut dyn LaneLog,
+    ) -> Result<(), StoreError> {
         tell(answers, codec, log);
         self.store.set_watermark(self.lane, watermark)?;
         self.acknowledged = watermark.sequence;

@@ -46,11 +46,11 @@ const AFTER_KILL: Duration = Duration::from_secs(12);
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<Report> {
     let place = Place::make(plan)?;
     let mut report = Report::default();
-    for (number, rate) in plan.rates.iter().enumerate() {
-        let paced = place.paced(*rate, number == 0)?;
-        paced.tell(&mut report);
+    place.populate()?;
+    for rate in &plan.rates {
+        place.paced(*rate)?.tell(&mut report);
     }
-    let mut all = place.start("all")?;
+    let mut all = place.start()?;
     let pairs = hot::pairs(&plan.timed, |hot, length| place.round(&mut all, hot, length));
     all.server.stop()?;
     pairs?.tell("cluster", &mut report);
@@ -111,21 +111,21 @@ impl<'p> Place<'p> {
         Ok(server)
     }
 
-    fn start(&self, role: &str) -> anyhow::Result<Served> {
-        let server = self.server(role)?;
+    /// Registers products, and users with money.
+    fn populate(&self) -> anyhow::Result<()> {
+        let (all, crowd) = (self.server("all")?, self.plan.crowd);
+        self.runtime.block_on(populate(&all.url(), crowd.users, crowd.goods.products))?;
+        all.stop()
+    }
+
+    fn start(&self) -> anyhow::Result<Served> {
+        let server = self.server("all")?;
         let load = Load::new(server.address(), shape_of(self.plan.crowd), CONNECTIONS);
         Ok(Served { server, load })
     }
 
     /// Orders at a rate, in a shop that has just been started: its metrics are of these orders.
-    fn paced(&self, rate: u32, is_empty: bool) -> anyhow::Result<Paced> {
-        if is_empty {
-            let all = self.server("all")?;
-            let crowd = self.plan.crowd;
-            let url = format!("http://{}", all.address());
-            self.runtime.block_on(populate(&url, crowd.users, crowd.goods.products))?;
-            all.stop()?;
-        }
+    fn paced(&self, rate: u32) -> anyhow::Result<Paced> {
         let server = self.server("all")?;
         let shape = shape_of(self.plan.crowd);
         let mut load = Load::new(server.address(), shape, PACED_CONNECTIONS);
@@ -135,8 +135,7 @@ impl<'p> Place<'p> {
             let seen = self.runtime.block_on(load.run_paced(rate, self.plan.timed.seconds))?;
             rounds.push(seen);
         }
-        let url = format!("http://{}", server.address());
-        let text = self.runtime.block_on(metrics::read(&url))?;
+        let text = self.runtime.block_on(metrics::read(&server.url()))?;
         server.stop()?;
         Ok(Paced::of(rate, &rounds, &text))
     }

@@ -122,7 +122,7 @@ impl Served {
     /// # Errors
     /// What the shop refused, or why it answers no more.
     pub(crate) fn populate(&self) -> anyhow::Result<()> {
-        let url = format!("http://{}", self.server.address());
+        let url = self.server.url();
         self.runtime.block_on(populate(&url, self.crowd.users, self.crowd.goods.products))
     }
 

@@ -63,13 +63,13 @@ impl Fleet {
     pub(crate) async fn start_with(flag: &str, address: &str, processors: usize) -> Self {
         let data = fresh_dir();
         let mut cluster = ground::cluster_flags(data.path());
-        let at = cluster.iter().position(|name| name.strip_prefix("--") == Some(flag));
-        cluster[at.expect("a flag") + 1] = address.to_owned();
+        let at = value_at(&cluster, flag);
+        cluster[at] = address.to_owned();
         Self::start_on(data, cluster, processors).await
     }
 
     /// The same on the servers that these flags name.
-    pub(crate) async fn start_on(data: TempDir, cluster: Vec<String>, processors: usize) -> Self {
+    async fn start_on(data: TempDir, cluster: Vec<String>, processors: usize) -> Self {
         let alone = ALONE.lock().await;
         ground::make(data.path(), &cluster, LANES);
         let (processors, api, analyzer) = spawn_all(&cluster, processors).await;
@@ -99,8 +99,7 @@ impl Fleet {
 
     /// The value of a flag that names a part of the cluster.
     pub(crate) fn flag(&self, name: &str) -> String {
-        let at = self.cluster.iter().position(|flag| flag.strip_prefix("--") == Some(name));
-        self.cluster[at.expect("a flag") + 1].clone()
+        flag(&self.cluster, name)
     }
 
     /// What the processes for lanes say of a metric, by its labels.
@@ -234,7 +233,17 @@ fn end_one(process: Shop, ending: Ending) {
     }
 }
 
-async fn spawn(role: &str, cluster: &[String]) -> Shop {
+/// The value of one of the flags that name a cluster.
+pub(crate) fn flag(cluster: &[String], name: &str) -> String {
+    cluster[value_at(cluster, name)].clone()
+}
+
+fn value_at(cluster: &[String], name: &str) -> usize {
+    let at = cluster.iter().position(|flag| flag.strip_prefix("--") == Some(name));
+    at.expect("a flag") + 1
+}
+
+pub(crate) async fn spawn(role: &str, cluster: &[String]) -> Shop {
     let child = Command::new(binary())
         .arg(role)
         .args(["--listen", "127.0.0.1:0", "--trace", "warn"])

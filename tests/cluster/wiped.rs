@@ -3,27 +3,21 @@
 
 use crate::{
     faults::{rounds, wait_ms},
-    fleet::{Ending, Fleet, LANES},
+    fleet::{Ending, Fleet, LANES, flag, spawn},
     ground,
-    shop::{Shop, binary, fresh_dir},
+    shop::fresh_dir,
 };
 use scylla::client::session_builder::SessionBuilder;
-use std::{
-    process::{Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// How long a sale may take until it is counted.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Drops the fleet's keyspace and makes it again, as an operator would.
 async fn wipe(fleet: &[String]) {
-    let flag = |name: &str| {
-        let at = fleet.iter().position(|flag| flag.strip_prefix("--") == Some(name));
-        fleet[at.expect("a flag") + 1].clone()
-    };
-    let session = SessionBuilder::new().known_node(flag("cql")).build().await.expect("a session");
-    let dropped = session.query_unpaged(format!("DROP KEYSPACE {}", flag("keyspace")), ()).await;
+    let session = SessionBuilder::new().known_node(flag(fleet, "cql")).build().await;
+    let drop = format!("DROP KEYSPACE {}", flag(fleet, "keyspace"));
+    let dropped = session.expect("a session").query_unpaged(drop, ()).await;
     dropped.expect("it is dropped");
     ground::init(fleet, LANES);
 }
@@ -65,14 +59,8 @@ async fn best_sellers_of_another_shop_are_not_taken_over() {
     for (dir, product) in [(&data, 1), (&data, 1), (&other, 2)] {
         let cluster = ground::cluster_flags(dir.path());
         ground::make(dir.path(), &cluster, "1");
-        let child = Command::new(binary())
-            .args(["all", "--listen", "127.0.0.1:0", "--trace", "warn", "--data"])
-            .arg(data.path())
-            .args(&cluster)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let shop = Shop::listening(child).await;
+        let saved = ["--data".to_owned(), data.path().display().to_string()];
+        let shop = spawn("all", &[&cluster[..], &saved].concat()).await;
         shop.until_ready().await;
         let client = shop.client();
         client.user(1).await;

@@ -5,8 +5,6 @@
 use crate::{
     faults::{rounds, signal, wait_ms},
     fleet::Fleet,
-    ground,
-    shop::fresh_dir,
     writes::Moments,
 };
 use jupan_servers::{Fault, Happened, Kafka, Moment, Proxy, Rule, Step};
@@ -47,11 +45,7 @@ impl Wire {
 
     /// Two processes with lanes behind the proxy.
     async fn fleet(&self) -> Fleet {
-        let data = fresh_dir();
-        let mut flags = ground::cluster_flags(data.path());
-        let kafka = flags.iter().position(|flag| flag == "--kafka").expect("it is named");
-        flags[kafka + 1] = self.proxy.address();
-        Fleet::start_on(data, flags, 2).await
+        Fleet::start_with("kafka", &self.proxy.address(), 2).await
     }
 
     /// One of the next requests of this kind has this fault.

@@ -66,6 +66,10 @@ impl Server {
         self.address
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -84,7 +88,7 @@ impl Server {
 
     /// Returns once the shop takes orders.
     pub(crate) async fn ready(&self) -> anyhow::Result<()> {
-        let client = Client::new(&format!("http://{}", self.address), 1)?;
+        let client = Client::new(&self.url(), 1)?;
         let answer = client.insist(&Request::get("/readyz"), &Patience::new(READY_MAX)).await?;
         if answer.status != 200 {
             bail!("the shop is not ready: {}", answer.brief());
