@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::{
-    COULD_NOT_RUN, FINE, WRONG_USE, bench, cluster, remedies, replay, shop, simulate, traces,
+    COULD_NOT_RUN, FINE, WRONG_USE, bench, cluster, dlq, remedies, replay, shop, simulate, traces,
     verify,
 };
 use clap::{Parser, Subcommand};
@@ -35,6 +35,8 @@ pub(crate) enum Action {
     Replay(replay::Options),
     /// Prove the invariants of a shop's data directory from its journal
     Verify(verify::Options),
+    /// Dead letters: records that no lane could use
+    Dlq(dlq::Options),
     /// Run the real lanes under seeded chance and faults, and audit what they did
     Simulate(simulate::Options),
     /// Measure fixed scenarios in a temporary directory
@@ -52,6 +54,7 @@ pub(crate) fn run(call: Call) -> u8 {
         Some(Action::Init(options)) => work(&options.traces, || cluster::init(&options)),
         Some(Action::Replay(options)) => replay::main(&options),
         Some(Action::Verify(options)) => verify::main(&options),
+        Some(Action::Dlq(options)) => dlq::main(&options),
         Some(Action::Simulate(options)) => simulate::main(&options),
         Some(Action::Bench(options)) => bench::main(&options),
     }

@@ -11,6 +11,7 @@ mod client;
 mod cluster;
 mod config;
 mod demo;
+mod dlq;
 mod inspection;
 mod open_files;
 mod remedies;

@@ -29,3 +29,4 @@ pub mod users;
 mod tests;
 
 pub use core::*;
+pub use limits::{COMMAND_AGE_MAX_US, COMMAND_AHEAD_MAX_US};

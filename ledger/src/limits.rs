@@ -5,10 +5,10 @@ use jupan_schemas::Micros;
 
 /// A command that was made longer ago is refused. Shorter than [`jupan_schemas::OUTCOME_KEPT_US`], so that no
 /// retry arrives after its first outcome is forgotten.
-pub(crate) const COMMAND_AGE_MAX_US: i64 = 14 * Micros::DAY;
+pub const COMMAND_AGE_MAX_US: i64 = 14 * Micros::DAY;
 
 /// A command that claims to be made later than this after its own arrival is refused.
-pub(crate) const COMMAND_AHEAD_MAX_US: i64 = 5 * Micros::MINUTE;
+pub const COMMAND_AHEAD_MAX_US: i64 = 5 * Micros::MINUTE;
 
 /// Most lines of a cart, whatever failed orders put back into it: it is one record, and one row.
 /// What may be put in by hand is less, and the shop's to choose.

@@ -6,10 +6,13 @@ use jupan_ledger::{Decision, Event};
 use jupan_log::{Commit, CommitRecord, Header, Input, NewRecord};
 use jupan_schemas::{
     Answer, Change, Codec, Entry, Envelope, Hash, KeyText, Lane, Message, STEP_BYTES_MAX, Step,
-    SystemBalance, TopicId, TraceId, WrongReceiver, partition_of,
+    SystemBalance, TopicId, TraceId, WrongReceiver, dead_letters, partition_of,
     planted::{Bug, is_planted},
     rows::Row,
 };
+
+/// Longest count of how often a record was sent again; a longer one is none of ours.
+const REDRIVES_BYTES_MAX: usize = 10;
 
 /// An upper bound of the encoded size of a decision's entry, without encoding it: numbers count as
 /// their longest form.
@@ -174,13 +177,16 @@ impl Draft {
     /// Adds a dead letter: the raw bytes, with cause and origin as headers.
     pub(crate) fn push_dead(&mut self, topic: TopicId, input: &Input, letter: &DeadLetter) {
         let header = |name: &str, text: String| (name.to_owned(), Bytes::from(text));
-        let headers = vec![
-            header("code", letter.code.as_str().to_owned()),
-            header("cause", letter.cause.clone()),
-            header("topic", topic.name().to_owned()),
-            header("partition", self.lane.index.to_string()),
-            header("offset", input.record.offset.to_string()),
+        let mut headers = vec![
+            header(dead_letters::CODE, letter.code.as_str().to_owned()),
+            header(dead_letters::CAUSE, letter.cause.clone()),
+            header(dead_letters::TOPIC, topic.name().to_owned()),
+            header(dead_letters::PARTITION, self.lane.index.to_string()),
+            header(dead_letters::OFFSET, input.record.offset.to_string()),
         ];
+        // So that what comes back again and again is not sent again for ever.
+        let redrives = input.record.headers.iter().find(|(name, _)| name == dead_letters::REDRIVES);
+        headers.extend(redrives.filter(|(_, count)| count.len() <= REDRIVES_BYTES_MAX).cloned());
         self.encoded.extend_from_slice(&input.record.key);
         let key_end = self.encoded.len();
         self.encoded.extend_from_slice(&input.record.value);

@@ -9,7 +9,7 @@ use jupan_schemas::{
 };
 
 /// Longest name of who asks: it goes into every entry and message that the command leads to.
-const ACTOR_BYTES_MAX: usize = 256;
+pub const ACTOR_BYTES_MAX: usize = 256;
 
 /// What the lane knows about an input besides its content.
 #[derive(Clone, Debug, Default)]

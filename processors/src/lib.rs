@@ -30,7 +30,7 @@ mod stop;
 mod timers;
 
 pub use host::Host;
-pub use intake::{Meta, Sender};
+pub use intake::{ACTOR_BYTES_MAX, Meta, Sender};
 pub use lane::{Parts, Turn, Worker};
 pub use limits::Limits;
 pub use role::{Decoded, DecodedMessage, Wired};

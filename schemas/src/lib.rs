@@ -22,6 +22,7 @@ mod codec;
 mod commands;
 pub mod cql;
 mod datum;
+pub mod dead_letters;
 mod events;
 pub mod evolution;
 mod ids;

@@ -32,11 +32,13 @@ pub enum TopicId {
     CommandResults = 10,
     /// What could not be read or did not belong there.
     DeadLetters = 11,
+    /// What became of dead letters, by their offset.
+    DeadLetterMarks = 12,
 }
 
 impl TopicId {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::UserCommands,
         Self::ProductCommands,
         Self::UserInbox,
@@ -48,6 +50,7 @@ impl TopicId {
         Self::TopProducts,
         Self::CommandResults,
         Self::DeadLetters,
+        Self::DeadLetterMarks,
     ];
 
     /// Its name, without a configured prefix.
@@ -64,7 +67,13 @@ impl TopicId {
             Self::TopProducts => "top-products",
             Self::CommandResults => "command-results",
             Self::DeadLetters => "dead-letters",
+            Self::DeadLetterMarks => "dead-letter-marks",
         }
+    }
+
+    /// Whether it has one partition, however many lanes there are.
+    pub fn is_single(self) -> bool {
+        matches!(self, Self::TopProducts | Self::DeadLetters | Self::DeadLetterMarks)
     }
 
     /// The topic with this persisted number.

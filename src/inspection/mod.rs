@@ -1,6 +1,7 @@
-//! # Inspection: a running shop tells `jupan verify` its rows
+//! # Inspection: a running shop tells `jupan verify` its rows, and `jupan dlq` its dead letters
 //!
 //! The socket `verify.sock` in the data directory. Only the shop's own user (and root) may connect.
+//! What it may be asked to append is what anybody may: commands, and marks on dead letters.
 //! A connection asks one thing and gets one answer:
 //!
 //! ```text
@@ -14,4 +15,4 @@ mod serve;
 mod wire;
 
 pub(crate) use serve::Inspection;
-pub(crate) use wire::{Answer, Question, ask};
+pub(crate) use wire::{Answer, DISPATCH_BYTES_MAX, Dispatch, Question, ask};

@@ -1,7 +1,7 @@
 //! The shop's side of the socket.
 
-use super::wire::{Address, Answer, HELLO, QUESTION_BYTES_MAX, Question, encode};
-use jupan_log::{Log, embedded::EmbeddedLog};
+use super::wire::{Address, Answer, Dispatch, HELLO, QUESTION_BYTES_MAX, Question, encode};
+use jupan_log::{AppendError, Appended, Log, ReadLimit, append_in_order, embedded::EmbeddedLog};
 use jupan_schemas::{Lane, Role, TopicId};
 use jupan_store::embedded::EmbeddedStore;
 use std::{
@@ -25,6 +25,8 @@ const CONNECTIONS_MAX: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause after a connection could not be taken.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How much of a topic one answer tells.
+const RECORDS: ReadLimit = ReadLimit { records_max: 1_000, bytes_max: 1 << 20 };
 
 /// The open socket; dropping it removes it.
 pub(crate) struct Inspection {
@@ -112,6 +114,10 @@ async fn answer(mut stream: UnixStream, told: Arc<Told>) -> io::Result<()> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     let question: Question = postcard::from_bytes(&body).map_err(io::Error::other)?;
+    if let Question::Append(dispatches) = question {
+        stream.write_all(&encode(&told.append(dispatches).await)?).await?;
+        return stream.shutdown().await;
+    }
     // Rows come from the disk, and are many: neither belongs on a worker.
     let bytes = tokio::task::spawn_blocking(move || encode(&told.answer(&question)));
     stream.write_all(&bytes.await.map_err(io::Error::other)??).await?;
@@ -126,7 +132,39 @@ impl Told {
                 Ok(portion) => Answer::Portion(portion),
                 Err(error) => Answer::Failed(error.to_string()),
             },
+            Question::Records { topic, from } => self.records(*topic, *from),
+            Question::Append(_) => Answer::Failed("appending takes its own way".to_owned()),
         }
+    }
+
+    fn records(&self, topic: u8, from: u64) -> Answer {
+        let Some(topic) = TopicId::from_number(topic).filter(|topic| topic.is_single()) else {
+            return Answer::Failed(format!("{topic} is no topic of one partition"));
+        };
+        let read = self
+            .log
+            .bounds(topic, 0)
+            .and_then(|bounds| self.log.read(topic, 0, from.max(bounds.start), RECORDS));
+        match read {
+            Ok(batch) => Answer::Records {
+                lanes: self.log.partitions(),
+                records: batch.records.into_iter().map(Into::into).collect(),
+                next: batch.next,
+            },
+            Err(error) => Answer::Failed(error.to_string()),
+        }
+    }
+
+    async fn append(&self, dispatches: Vec<Dispatch>) -> Answer {
+        let records: Option<Vec<_>> = dispatches.into_iter().map(Dispatch::record).collect();
+        let Some(records) = records else {
+            return Answer::Failed("there is no such topic".to_owned());
+        };
+        let appended = append_in_order(&*self.log, records).await.into_iter();
+        let told = |result: Result<Appended, AppendError>| {
+            result.map(|at| at.offset).map_err(|error| (error.is_not_appended(), error.to_string()))
+        };
+        Answer::Appended(appended.map(told).collect())
     }
 
     fn progress(&self) -> Answer {

@@ -3,6 +3,7 @@
 
 use crate::{
     fleet::Fleet,
+    ground::schema_ids,
     shop::{Client, order_body},
     writes::told,
 };
@@ -156,29 +157,6 @@ fn until<T>(consumer: &BaseConsumer, find: impl Fn(&BorrowedMessage<'_>) -> Opti
 
 fn now() -> Micros {
     SystemClock.now()
-}
-
-/// What the registry calls each schema.
-async fn schema_ids(registry: &str, prefix: &str) -> SchemaIds {
-    let topics = [
-        TopicId::UserCommands,
-        TopicId::ProductCommands,
-        TopicId::UserInbox,
-        TopicId::ProductInbox,
-        TopicId::UserJournal,
-        TopicId::OrderEvents,
-        TopicId::Sales,
-        TopicId::TopProducts,
-        TopicId::CommandResults,
-    ];
-    let mut ids = [0; 9];
-    for (id, topic) in ids.iter_mut().zip(topics) {
-        let url = format!("{registry}/subjects/{prefix}{}-value/versions/latest", topic.name());
-        let answer = reqwest::get(url).await.expect("an answer");
-        let answer: serde_json::Value = answer.json().await.expect("JSON");
-        *id = u32::try_from(answer["id"].as_u64().expect("an id")).expect("32 bits");
-    }
-    SchemaIds::registered(ids)
 }
 
 fn command_id(user: u64, key: &str) -> CommandId {

@@ -2,11 +2,18 @@
 //! keyspace of its own on the servers that `jupan_servers` brings. The tests are the same.
 
 use crate::shop::binary;
+use jupan_log::{
+    Log, SystemClock,
+    embedded::EmbeddedLog,
+    kafka::{self, KafkaLog},
+};
+use jupan_schemas::{Codec, SchemaIds, TopicId};
 use std::{
-    collections::hash_map::DefaultHasher,
+    collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
 };
 
 /// Lanes of each role where a test does not say.
@@ -45,17 +52,27 @@ pub(crate) fn flags(data: &Path, args: &[&str]) -> Vec<String> {
     data_flags.into_iter().chain(cluster).chain(own).collect()
 }
 
-/// The flags of a cluster that only this data directory's shop uses.
-pub(crate) fn cluster_flags(data: &Path) -> Vec<String> {
+/// What the topics and the keyspace of this data directory's shop are called.
+fn name(data: &Path) -> String {
     let mut hasher = DefaultHasher::new();
     data.hash(&mut hasher);
-    let name = format!("it{:x}", hasher.finish());
+    format!("it{:x}", hasher.finish())
+}
+
+/// What the topics of a shop of this name begin with.
+fn prefix(name: &str) -> String {
+    format!("{name}-")
+}
+
+/// The flags of a cluster that only this data directory's shop uses.
+pub(crate) fn cluster_flags(data: &Path) -> Vec<String> {
+    let name = name(data);
     let flag = |name: &str, value: String| [format!("--{name}"), value];
     [
         flag("kafka", jupan_servers::kafka()),
         flag("cql", jupan_servers::cql()),
         flag("registry", jupan_servers::registry()),
-        flag("topic-prefix", format!("{name}-")),
+        flag("topic-prefix", prefix(&name)),
         flag("keyspace", name),
     ]
     .concat()
@@ -81,4 +98,63 @@ pub(crate) fn init(cluster: &[String], lanes: &str) {
         .status()
         .expect("the binary starts");
     assert!(made.success(), "jupan init: {made}");
+}
+
+/// A shop's log, to be read. An embedded one must be at rest: its directory has one owner.
+pub(crate) fn log(data: &Path) -> Arc<dyn Log> {
+    if !is_cluster() {
+        let log = EmbeddedLog::open(data, Default::default(), Arc::new(SystemClock));
+        return log.expect("the log opens");
+    }
+    let prefix = prefix(&name(data));
+    let options = kafka::Options { prefix, ..kafka::Options::new(jupan_servers::kafka()) };
+    Arc::new(KafkaLog::open(&options, Arc::new(SystemClock)).expect("the log opens"))
+}
+
+/// Where each partition of a cluster's log ends.
+pub(crate) fn ends(data: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let log = log(data);
+    let end = &|topic: TopicId, partition| {
+        let bounds = log.bounds(topic, partition).expect("a broker");
+        (PathBuf::from(format!("{topic:?}/{partition}")), bounds.end.to_be_bytes().to_vec())
+    };
+    let of_topic = |topic: TopicId| {
+        let partitions = if topic.is_single() { 1 } else { log.partitions() };
+        (0..partitions).map(move |partition| end(topic, partition))
+    };
+    // The others' partitions are counted otherwise, and their owners write when they like.
+    let others = [TopicId::CommandResults, TopicId::TopProducts];
+    TopicId::ALL.into_iter().filter(|topic| !others.contains(topic)).flat_map(of_topic).collect()
+}
+
+/// What the registry calls each schema.
+pub(crate) async fn schema_ids(registry: &str, prefix: &str) -> SchemaIds {
+    let topics = [
+        TopicId::UserCommands,
+        TopicId::ProductCommands,
+        TopicId::UserInbox,
+        TopicId::ProductInbox,
+        TopicId::UserJournal,
+        TopicId::OrderEvents,
+        TopicId::Sales,
+        TopicId::TopProducts,
+        TopicId::CommandResults,
+    ];
+    let mut ids = [0; 9];
+    for (id, topic) in ids.iter_mut().zip(topics) {
+        let url = format!("{registry}/subjects/{prefix}{}-value/versions/latest", topic.name());
+        let answer = reqwest::get(url).await.expect("an answer");
+        let answer: serde_json::Value = answer.json().await.expect("JSON");
+        *id = u32::try_from(answer["id"].as_u64().expect("an id")).expect("32 bits");
+    }
+    SchemaIds::registered(ids)
+}
+
+/// What a shop's records are written with.
+pub(crate) async fn codec(data: &Path) -> Codec {
+    if !is_cluster() {
+        return Codec::embedded();
+    }
+    let prefix = prefix(&name(data));
+    Codec::new(Arc::new(schema_ids(&jupan_servers::registry(), &prefix).await))
 }

@@ -10,6 +10,7 @@ mod chromium;
 mod command_line;
 mod contract;
 mod demo;
+mod dlq;
 mod engine;
 mod ground;
 mod idempotency;

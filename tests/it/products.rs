@@ -1,7 +1,10 @@
 //! Stock and prices while orders run.
 
-use crate::shop::{Shop, fresh_dir, verify};
-use jupan_log::{Log, ReadLimit, SystemClock, embedded::EmbeddedLog};
+use crate::{
+    ground,
+    shop::{Shop, fresh_dir, verify},
+};
+use jupan_log::ReadLimit;
 use jupan_schemas::{Account, Codec, TopicId, topics::PRODUCT_JOURNAL};
 use serde_json::json;
 use std::{
@@ -16,8 +19,7 @@ use std::{
 
 /// Every value that the available units of a product had, by the journal.
 fn stocks_of(data: &Path, product: u64) -> BTreeSet<i64> {
-    let log =
-        EmbeddedLog::open(data, Default::default(), Arc::new(SystemClock)).expect("the log opens");
+    let log = ground::log(data);
     let codec = Codec::embedded();
     let mut stocks = BTreeSet::new();
     for partition in 0..log.partitions() {
@@ -39,7 +41,6 @@ fn stocks_of(data: &Path, product: u64) -> BTreeSet<i64> {
             }
         }
     }
-    log.close();
     stocks
 }
 

@@ -29,8 +29,8 @@ impl Layout {
     /// Outcomes are volatile in the providers of this process: they have no partition in the log.
     fn partitions(self, topic: TopicId) -> u16 {
         match topic {
-            TopicId::TopProducts | TopicId::DeadLetters => 1,
             TopicId::CommandResults => 0,
+            _ if topic.is_single() => 1,
             _ => self.lanes,
         }
     }
@@ -66,10 +66,13 @@ impl Layout {
         }
     }
 
-    /// Whether producers may append to it.
-    pub(crate) fn command_slot(self, topic: TopicId, partition: u16) -> Option<Slot> {
-        let is_command = matches!(topic, TopicId::UserCommands | TopicId::ProductCommands);
-        is_command.then(|| self.slot(topic, partition)).flatten()
+    /// Whether producers may append to it: callers wish, operators mark dead letters.
+    pub(crate) fn producer_slot(self, topic: TopicId, partition: u16) -> Option<Slot> {
+        let is_for_producers = matches!(
+            topic,
+            TopicId::UserCommands | TopicId::ProductCommands | TopicId::DeadLetterMarks
+        );
+        is_for_producers.then(|| self.slot(topic, partition)).flatten()
     }
 
     /// Whether a lane's commit may write there besides its steps: journals have one writer each.
@@ -100,7 +103,7 @@ mod tests {
             seen.sort_unstable();
             seen.dedup();
             assert_eq!(seen.len(), count);
-            assert_eq!(count, 8 * usize::from(lanes) + 2);
+            assert_eq!(count, 8 * usize::from(lanes) + 3);
             assert!(seen.iter().all(|slot| *slot < layout.slots()));
         }
     }

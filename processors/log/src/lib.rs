@@ -20,6 +20,7 @@ pub mod clock;
 pub mod conformance;
 pub mod embedded;
 mod fixed;
+mod in_order;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod layout;
@@ -30,4 +31,5 @@ mod port;
 pub mod simulated;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use in_order::append_in_order;
 pub use port::*;

@@ -1,7 +1,10 @@
 //! A shop that is watched while it is maltreated: what it writes, what it says, what it takes.
 
 use super::wire::{Reply, Request, Wire};
-use crate::shop::{Client, Shop, binary, fresh_dir, order_body, verify};
+use crate::{
+    ground,
+    shop::{Client, Shop, binary, fresh_dir, order_body, verify},
+};
 use jupan_schemas::{CommandId, OrderId, Role, UserId};
 use serde_json::{Value, json};
 use std::{
@@ -100,14 +103,17 @@ impl Watched {
         appends.map(|line| count(line).expect("a count")).sum()
     }
 
-    /// The log's files, once nothing is written any more.
+    /// What the log holds, once nothing is written any more: its files, or its partitions' ends.
     pub(super) async fn quiet_log(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        let log = self.data().join("log");
-        let mut before = files(&log);
+        let written = || match ground::is_cluster() {
+            true => ground::ends(&self.data()),
+            false => files(&self.data().join("log")),
+        };
+        let mut before = written();
         let end = Instant::now() + Duration::from_secs(30);
         loop {
             tokio::time::sleep(QUIET).await;
-            let now = files(&log);
+            let now = written();
             if now == before {
                 return now;
             }

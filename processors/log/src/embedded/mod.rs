@@ -348,7 +348,7 @@ impl Log for EmbeddedLog {
         partition: u16,
         record: NewRecord,
     ) -> Result<Appended, AppendError> {
-        let slot = self.shared.layout.command_slot(topic, partition);
+        let slot = self.shared.layout.producer_slot(topic, partition);
         let slot = slot.ok_or(AppendError::NoPartition { topic, partition })?;
         let (waiter, durable) = oneshot::channel();
         let offset = self.enqueue((slot, topic, partition), &record, Some(waiter))?;

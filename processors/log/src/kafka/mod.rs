@@ -171,8 +171,8 @@ impl KafkaLog {
 impl Shared {
     fn partitions_of(&self, topic: TopicId) -> u16 {
         match topic {
-            TopicId::TopProducts | TopicId::DeadLetters => 1,
             TopicId::CommandResults => self.result_partitions,
+            _ if topic.is_single() => 1,
             _ => self.lanes,
         }
     }
@@ -213,7 +213,7 @@ impl Log for KafkaLog {
         partition: u16,
         record: NewRecord,
     ) -> Result<Appended, AppendError> {
-        let slot = self.shared.layout.command_slot(topic, partition);
+        let slot = self.shared.layout.producer_slot(topic, partition);
         slot.ok_or(AppendError::NoPartition { topic, partition })?;
         check_record(&record)?;
         // Nothing was sent, so this is certain; in the queue it would end as an unknown outcome.

@@ -189,7 +189,7 @@ fn needs(topic: TopicId) -> Vec<(&'static str, Need)> {
             kept(&mut needs, INPUTS_KEPT_MS);
             needs.push(("max.message.bytes", taken));
         }
-        TopicId::TopProducts => {
+        TopicId::TopProducts | TopicId::DeadLetterMarks => {
             needs.push(("cleanup.policy", Need::Exactly("compact")));
             needs.push(("max.message.bytes", taken));
         }
@@ -217,8 +217,8 @@ fn settings(topic: TopicId) -> BTreeMap<&'static str, String> {
 /// Partitions that a topic must have; `command-results` may have any number.
 fn partitions_of(topic: TopicId, new: NewTopics) -> u16 {
     match topic {
-        TopicId::TopProducts | TopicId::DeadLetters => 1,
         TopicId::CommandResults => new.result_partitions.max(1),
+        _ if topic.is_single() => 1,
         _ => new.partitions.max(1),
     }
 }

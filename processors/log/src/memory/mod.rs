@@ -351,7 +351,7 @@ impl Log for MemoryLog {
         partition: u16,
         record: NewRecord,
     ) -> Result<Appended, AppendError> {
-        let slot = self.shared.layout.command_slot(topic, partition);
+        let slot = self.shared.layout.producer_slot(topic, partition);
         let slot = slot.ok_or(AppendError::NoPartition { topic, partition })?;
         let (waiter, durable) = oneshot::channel();
         let offset = self.enqueue(slot, &record, Some(waiter))?;
