@@ -234,3 +234,10 @@ fn short(package: &str) -> Option<String> {
     let name = if package == "jupan" { package } else { package.strip_prefix("jupan-")? };
     Some(name.replace('-', "_"))
 }
+
+/// What a dead letter says about itself.
+pub(crate) fn dead_letter_headers(library: &Library) -> Vec<&str> {
+    let draft = library.text("processors/src/draft.rs");
+    let made = between(draft, "fn push_dead", "];");
+    made.split("header(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
