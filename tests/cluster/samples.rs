@@ -21,11 +21,11 @@ const CHARGE: i64 = 50_000;
 const TOTAL: i64 = 2_400;
 const STOCK_LEFT: i64 = 8;
 
-/// Runs a sample twice: its keys are the same, so nothing happens twice. Checks every line that it
-/// prints, and what the shop says of it over HTTP.
-async fn check(fleet: &Fleet, client: &Client, language: &str, first: u64) {
+/// Runs a sample so many times: its keys are the same, so nothing happens twice. Checks every line
+/// that it prints, and what the shop says of it over HTTP.
+async fn check(fleet: &Fleet, client: &Client, (language, rounds): (&str, u32), first: u64) {
     let expected = expected(first);
-    for round in 1..=2 {
+    for round in 1..=rounds {
         let printed = run(fleet, language, first);
         assert_eq!(printed, expected, "{language}, round {round}");
     }
@@ -121,8 +121,10 @@ fn built(source: &Path) -> PathBuf {
 async fn samples_in_other_languages_order_without_http() {
     let fleet = Fleet::start(2).await;
     let client = fleet.client();
-    for (language, first) in [("java", 1_000), ("python", 2_000), ("rust", 3_000)] {
-        check(&fleet, &client, language, first).await;
+    // That keys count is the shop's doing, not the language's: one of them shows it.
+    for (language, rounds, first) in [("java", 1, 1_000), ("python", 2, 2_000), ("rust", 1, 3_000)]
+    {
+        check(&fleet, &client, (language, rounds), first).await;
         check_refused(&fleet, language);
     }
     fleet.verify(&[]);
