@@ -2,6 +2,8 @@
 //! reports everything it finds, with the place, and has a test of its own that plants the drift
 //! which it must find. The examples of the API's paper are run against the real binary.
 
+#[path = "papers/contract.rs"]
+mod contract;
 #[path = "papers/library.rs"]
 mod library;
 #[path = "papers/mermaid.rs"]
@@ -518,7 +520,7 @@ fn assert_true(check: Check) {
 }
 
 macro_rules! papers {
-    ($($check:ident => $test:ident),* $(,)?) => {
+    ($($check:path => $test:ident),* $(,)?) => {
         $(#[test] fn $test() { assert_true($check); })*
     };
 }
@@ -534,4 +536,6 @@ papers! {
     front_doors => both_readmes_tell_the_same,
     names => every_name_exists,
     forms => every_paper_has_its_form,
+    contract::asyncapi => the_document_for_other_systems_is_true,
+    contract::contract => the_contract_tells_every_topic_command_and_code,
 }

@@ -191,9 +191,9 @@ fn outside_main(path: &str) -> Scope {
     if path == "src/main.rs" { Scope::Nowhere } else { Scope::Everywhere }
 }
 
-/// The binary and examples talk to a terminal, build scripts to cargo, tests to their reader.
+/// The binary, examples and samples talk to a terminal, build scripts to cargo, tests to their reader.
 fn in_libraries(path: &str) -> Scope {
-    let is_example = path.split('/').any(|part| part == "examples");
+    let is_example = path.split('/').any(|part| part == "examples" || part == "samples");
     let may_print = path.starts_with("src/") || path.ends_with("build.rs") || is_example;
     if may_print { Scope::Nowhere } else { Scope::OutsideTests }
 }

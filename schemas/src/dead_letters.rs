@@ -27,3 +27,8 @@ pub const REASON: &str = "reason";
 pub const REDRIVEN: &str = "redriven";
 /// Nobody wants it any more.
 pub const DISCARDED: &str = "discarded";
+
+/// All headers of a letter that are this project's.
+pub const LETTER: [&str; 6] = [CODE, CAUSE, TOPIC, PARTITION, OFFSET, REDRIVES];
+/// All headers of a mark.
+pub const MARK: [&str; 6] = [ACTION, ACTOR, TOPIC, PARTITION, OFFSET, REASON];

@@ -2,7 +2,7 @@
 //! they may change, looked up by everybody else. Records themselves never wait for it.
 
 use anyhow::{Context, bail};
-use jupan_schemas::{SchemaIds, SchemaName, TopicId};
+use jupan_schemas::{SchemaIds, SchemaName, TopicId, evolution};
 use schema_registry_converter::{
     async_impl::schema_registry::{
         SrSettings, get_schema_by_subject_and_version, is_compatible_schema, post_schema,
@@ -85,28 +85,52 @@ impl Registry {
     }
 
     /// Registers every schema of this version, each under its rule. Nothing is registered where one
-    /// of them breaks its rule.
+    /// of them breaks its rule in the eyes of the registry, or one of ours in our own.
     ///
     /// # Errors
-    /// Which schema is refused, or why the registry cannot be asked.
+    /// Which schema is refused, and by which rule, or why the registry cannot be asked.
     pub(super) async fn register(&self) -> anyhow::Result<()> {
         for (topic, name) in VALUES {
             let subject = self.subject(topic);
             self.set_compatibility(&subject, Compatibility::of(name)).await?;
-            if !self.versions(&subject).await?.is_empty() {
-                let compatible =
-                    is_compatible_schema(&self.settings, subject.clone(), supplied(name)).await;
-                if !compatible.with_context(|| self.unanswered(&subject))? {
-                    let rule = Compatibility::of(name).name();
-                    bail!("the registry refuses this version's {name:?} as {subject}: not {rule}");
-                }
-            }
+            self.check(&subject, name).await?;
         }
         for (topic, name) in VALUES {
             let subject = self.subject(topic);
             post_schema(&self.settings, subject.clone(), supplied(name))
                 .await
                 .with_context(|| format!("{subject} cannot be registered at {}", self.url))?;
+        }
+        Ok(())
+    }
+
+    /// Whether this version's schema may stand beside those that a subject has.
+    async fn check(&self, subject: &str, name: SchemaName) -> anyhow::Result<()> {
+        let registered = self.schemas(subject).await?;
+        for schema in &registered {
+            if is_same(&schema.schema, name.text())? {
+                return Ok(());
+            }
+        }
+        let rule = Compatibility::of(name).name();
+        if !registered.is_empty() {
+            let asked =
+                is_compatible_schema(&self.settings, subject.to_owned(), supplied(name)).await;
+            if !asked.with_context(|| self.unanswered(subject))? {
+                bail!("the registry refuses this version's {name:?} as {subject}: not {rule}");
+            }
+        }
+        // A registry does not mind where a branch or a field stands. Lanes and golden bytes do.
+        for schema in &registered {
+            let is_later = evolution::check(name, name.text(), &schema.schema).is_ok();
+            if let Err(broken) = evolution::check(name, &schema.schema, name.text())
+                && !is_later
+                && let Some(first) = broken.first()
+            {
+                bail!(
+                    "this version's schema cannot follow one that {subject} ({rule}) has: {first}"
+                );
+            }
         }
         Ok(())
     }

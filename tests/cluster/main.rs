@@ -4,10 +4,12 @@
 //! `JUPAN_BIN` names the binary to test, as for the integration tests, whose shop, load and ledger
 //! these are.
 
+mod evolution;
 mod faults;
 mod fleet;
 mod outages;
 mod producers;
+mod samples;
 mod strangers;
 mod wiped;
 mod wire;

@@ -1,8 +1,11 @@
 //! Every check of the papers finds the drift that is planted for it: in a paper, or in the code.
 
 use crate::{
-    API, Check, ENGLISH, ERD, ERRORS, KOREAN, LAYERS, SEQUENCES, STATES, codes, diagrams, forms,
-    front_doors, layers, library::REPOSITORY, messages, names, references, routes, rows, states,
+    API, Check, ENGLISH, ERD, ERRORS, KOREAN, LAYERS, SEQUENCES, STATES, codes,
+    contract::{ASYNCAPI, CONTRACT, asyncapi, contract},
+    diagrams, forms, front_doors, layers,
+    library::REPOSITORY,
+    messages, names, references, routes, rows, states,
 };
 
 const REQUIREMENTS: &str = "docs/requirements.md";
@@ -362,6 +365,80 @@ fn papers_out_of_form_are_found() {
                 "| RefundOrder | a quantity below 1 |",
                 "| RefundOrder | a quantity | below 1 |",
                 "4 cells below a header of 3",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_document_for_other_systems_that_says_otherwise_is_found() {
+    const SALE: &str = "schemas/avro/sale.avsc";
+    check(
+        asyncapi,
+        &[
+            (ASYNCAPI, "    address: sales", "    address: sale", "\"sale\" is no public topic"),
+            (ASYNCAPI, "    address: sales", "    address: sale", "sales has no channel"),
+            (ASYNCAPI, "version: '2'", "version: '1'", "the version is \"2\""),
+            (ASYNCAPI, "x-key: windowTo", "x-key: windowFrom", "the key of top-products is"),
+            (ASYNCAPI, "          cleanup.policy: [compact]\n", "", "top-products is made with"),
+            (ASYNCAPI, "retention.ms: 3600000", "retention.ms: 1", "command-results is made with"),
+            (ASYNCAPI, "        partitions: 1\n", "", "the number of partitions of top-products"),
+            (
+                ASYNCAPI,
+                "      Restock:\n        $ref",
+                "      Refill:\n        $ref",
+                "the messages of",
+            ),
+            (ASYNCAPI, "avro/sale.avsc", "avro/order-event.avsc", "the payload of Sale is"),
+            (ASYNCAPI, "          cause: {", "          why: {", "the headers of DeadLetter"),
+            (ASYNCAPI, "    action: receive", "    action: send", "the action on userCommands"),
+            (ASYNCAPI, "    action: receive", "    action: take", "no AsyncAPI at /operations"),
+            (ASYNCAPI, "  summary:", "  says:", "no AsyncAPI at /operations"),
+            (ASYNCAPI, "messageTraits/traced'}", "messageTraits/told'}", "told leads nowhere"),
+            (ASYNCAPI, "        - CART_FULL\n", "", "the code CART_FULL is missing"),
+            (ASYNCAPI, "- CART_FULL", "- CART_HEAVY", "the code CART_HEAVY is none"),
+            (ASYNCAPI, "- CART_FULL", "- FORBIDDEN", "the code FORBIDDEN is none that lanes"),
+            (ASYNCAPI, "          cause: {", "          why: {", "the headers of DeadLetter"),
+            (SALE, "\"units\"", "\"pieces\"", "is not what the code writes"),
+            (SALE, "\"type\": \"record\"", "\"type\": \"recorded\"", "no AsyncAPI at /components"),
+            (PAY, "Code::OrderNotReady", "Code::BalanceLimit", "the code ORDER_NOT_READY is none"),
+        ],
+    );
+}
+
+#[test]
+fn a_contract_that_tells_otherwise_is_found() {
+    check(
+        contract,
+        &[
+            (CONTRACT, "| `sales` | product id", "| `sale` | product id", "the public topics are"),
+            (CONTRACT, "`user-inbox`, ", "", "user-inbox is not named"),
+            (
+                CONTRACT,
+                "| `Restock` | `quantity`",
+                "| `Refill` | `quantity`",
+                "the command Restock",
+            ),
+            (
+                CONTRACT,
+                "| `Restock` | `quantity`",
+                "| `Refill` | `quantity`",
+                "\"Refill\" is no command",
+            ),
+            (
+                CONTRACT,
+                "| `PayOrder` | `orderId`",
+                "| `PayOrder` | `order`",
+                "PayOrder has the fields",
+            ),
+            (CONTRACT, "| `offset` | and at", "| `position` | and at", "header: they are"),
+            (CONTRACT, "| `reason` |", "| `why` |", "header of a mark: they are"),
+            (CONTRACT, "`CART_FULL`, ", "", "the code CART_FULL is missing"),
+            (
+                CONTRACT,
+                "`CART_FULL`",
+                "`FORBIDDEN`",
+                "the code FORBIDDEN is none that lanes answer",
             ),
         ],
     );

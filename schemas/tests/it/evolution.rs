@@ -13,7 +13,7 @@ fn versions() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("versions")
 }
 
-fn stored(version: u32, schema: SchemaName) -> String {
+pub(crate) fn stored(version: u32, schema: SchemaName) -> String {
     let name = crate::samples::kebab(&format!("{schema:?}"));
     let path = versions().join(format!("v{version}/{name}.avsc"));
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -43,7 +43,7 @@ fn this_version_is_stored_as_it_is() {
 }
 
 /// This version's schema with a change.
-fn changed(schema: SchemaName, change: impl FnOnce(&mut Json)) -> String {
+pub(crate) fn changed(schema: SchemaName, change: impl FnOnce(&mut Json)) -> String {
     let mut json = serde_json::from_str(schema.text()).expect("is JSON");
     change(&mut json);
     json.to_string()
@@ -65,7 +65,7 @@ fn find<'a>(json: &'a mut Json, name: &str) -> Option<&'a mut Json> {
     }
 }
 
-fn list<'a>(json: &'a mut Json, key: &str) -> &'a mut Vec<Json> {
+pub(crate) fn list<'a>(json: &'a mut Json, key: &str) -> &'a mut Vec<Json> {
     json[key].as_array_mut().unwrap_or_else(|| panic!("{key} is a list"))
 }
 

@@ -18,7 +18,7 @@ fn folder() -> PathBuf {
     folder_of(VERSION)
 }
 
-fn folder_of(version: u32) -> PathBuf {
+pub(crate) fn folder_of(version: u32) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("golden/v{version}"))
 }
 
@@ -32,7 +32,7 @@ fn to_hex(bytes: &[u8]) -> String {
     text
 }
 
-fn from_hex(text: &str) -> Vec<u8> {
+pub(crate) fn from_hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let byte = |pair: &[u8]| {
         let pair = std::str::from_utf8(pair).expect("is ASCII");

@@ -4,6 +4,7 @@ mod evolution;
 mod fingerprints;
 mod golden;
 mod hostile;
+mod old_and_new;
 mod other_versions;
 mod round_trip;
 mod samples;

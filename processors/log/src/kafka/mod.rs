@@ -44,7 +44,7 @@ mod watch;
 
 pub use options::{Options, PARTITIONS};
 pub use posts::POSTS_LOST;
-pub use topics::{NewTopics, TopicError, init};
+pub use topics::{NewTopics, TopicError, init, partitions_of, settings};
 pub use watch::{HIDDEN, INPUT_LAG, LaneLag, REACHABLE, TRANSACTION_AGE};
 
 use crate::fixed::check_record;

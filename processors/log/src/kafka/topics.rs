@@ -208,14 +208,15 @@ fn wishes(topic: TopicId) -> Vec<(&'static str, String)> {
     }
 }
 
-/// What a topic is made with: what is wished for stands over what is merely enough.
-fn settings(topic: TopicId) -> BTreeMap<&'static str, String> {
+/// What a topic is made with, by the broker's names: what is wished for stands over what is merely
+/// enough.
+pub fn settings(topic: TopicId) -> BTreeMap<&'static str, String> {
     let needs = needs(topic).into_iter().map(|(setting, need)| (setting, need.example()));
     needs.chain(wishes(topic)).collect()
 }
 
 /// Partitions that a topic must have; `command-results` may have any number.
-fn partitions_of(topic: TopicId, new: NewTopics) -> u16 {
+pub fn partitions_of(topic: TopicId, new: NewTopics) -> u16 {
     match topic {
         TopicId::CommandResults => new.result_partitions.max(1),
         _ if topic.is_single() => 1,
