@@ -13,6 +13,7 @@ mod config;
 mod demo;
 mod inspection;
 mod open_files;
+mod probe;
 mod remedies;
 mod replay;
 mod shop;
