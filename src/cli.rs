@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::{
-    COULD_NOT_RUN, FINE, WRONG_USE, bench, cluster, dlq, remedies, replay, shop, simulate, traces,
-    verify,
+    COULD_NOT_RUN, FINE, WRONG_USE, bench, cluster, dlq, probe, remedies, replay, shop, simulate,
+    traces, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -31,6 +31,8 @@ pub(crate) enum Action {
     Analyze(shop::AnalyzeOptions),
     /// Make topics, keyspace and tables, and register schemas; safe to repeat
     Init(cluster::InitOptions),
+    /// Ask a running process whether it can serve: exit code 0, or 1 while it cannot
+    Probe(probe::Options),
     /// Drive order files through a running shop; may be killed and run again
     Replay(replay::Options),
     /// Prove the invariants of a shop's data directory from its journal
@@ -52,6 +54,7 @@ pub(crate) fn run(call: Call) -> u8 {
         Some(Action::Process(options)) => work(&options.traces, || shop::run_process(&options)),
         Some(Action::Analyze(options)) => work(&options.traces, || shop::run_analyze(&options)),
         Some(Action::Init(options)) => work(&options.traces, || cluster::init(&options)),
+        Some(Action::Probe(options)) => probe::main(&options),
         Some(Action::Replay(options)) => replay::main(&options),
         Some(Action::Verify(options)) => verify::main(&options),
         Some(Action::Dlq(options)) => dlq::main(&options),

@@ -233,7 +233,7 @@ impl Client {
     }
 
     /// Sends once. An error means that no complete answer came, so whether the shop did it is unknown.
-    async fn send(&self, request: &Request) -> Result<Answer, String> {
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer, String> {
         let url = format!("{}{}", self.base, request.path);
         let call = match &request.write {
             Some((key, body)) => self

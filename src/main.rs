@@ -14,6 +14,7 @@ mod demo;
 mod dlq;
 mod inspection;
 mod open_files;
+mod probe;
 mod remedies;
 mod replay;
 mod shop;

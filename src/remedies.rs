@@ -1,6 +1,7 @@
-//! What to do about a data directory that cannot be used: the second line of the message.
+//! What to do about a data directory or an address that cannot be used: the second line of the message.
 
 use jupan_analytics::FileError;
+use jupan_ingest_api::ListenError;
 use jupan_log::embedded::OpenError as LogError;
 use jupan_store::embedded::OpenError as StoreError;
 use std::{error::Error, io};
@@ -13,6 +14,13 @@ pub(crate) fn of(error: &anyhow::Error) -> Option<String> {
 }
 
 fn remedy(cause: &(dyn Error + 'static)) -> Option<String> {
+    if cause.is::<ListenError>() {
+        return Some(
+            "Put a gateway before it that knows its callers; or say --trusted-network, where whoever \
+             reaches the address may act for any user."
+                .to_owned(),
+        );
+    }
     if let Some(log) = cause.downcast_ref() {
         return of_log(log);
     }

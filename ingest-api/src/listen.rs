@@ -1,4 +1,5 @@
-//! Where the server may listen: without authentication only where nobody else can reach it.
+//! Where the server may listen: without authentication only where nobody else can reach it, or where
+//! whoever can is trusted.
 
 use std::net::SocketAddr;
 
@@ -15,9 +16,9 @@ pub struct ListenError {
 /// Checks an address before it is bound.
 ///
 /// # Errors
-/// [`ListenError`] where the address is no loopback address and callers are not authenticated.
-pub fn check_listen(address: SocketAddr, authenticated: bool) -> Result<(), ListenError> {
-    if authenticated || address.ip().to_canonical().is_loopback() {
+/// [`ListenError`] where the address is no loopback address and not all who reach it may be trusted.
+pub fn check_listen(address: SocketAddr, trusted: bool) -> Result<(), ListenError> {
+    if trusted || address.ip().to_canonical().is_loopback() {
         Ok(())
     } else {
         Err(ListenError { address })
@@ -29,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_without_authentication() {
+    fn only_loopback_without_authentication_or_trust() {
         for (address, fine) in [
             ("127.0.0.1:8080", true),
             ("127.8.8.8:1", true),

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use jupan_ledger::{Decision, Event};
 use jupan_log::{Commit, CommitRecord, Header, Input, NewRecord};
 use jupan_schemas::{
-    Answer, Change, Codec, Entry, Envelope, Hash, KeyText, Lane, Message, STEP_BYTES_MAX, Step,
-    SystemBalance, TopicId, TraceId, WrongReceiver, dead_letters, partition_of,
+    Answer, Change, Code, Codec, Entry, Envelope, Hash, KeyText, Lane, Message, STEP_BYTES_MAX,
+    Step, SystemBalance, TopicId, TraceId, WrongReceiver, dead_letters, partition_of,
     planted::{Bug, is_planted},
     rows::Row,
 };
@@ -58,6 +58,8 @@ pub(crate) struct Sequel {
     pub(crate) entries: usize,
     /// Dead letters of the whole commit.
     pub(crate) dead_letters: usize,
+    /// What the orders that it ends end with, one code each.
+    pub(crate) ended: Vec<Code>,
     /// Rows that only this commit writes.
     pub(crate) statement: Vec<Row>,
     /// Outcomes to send once the rows are there.
@@ -146,6 +148,10 @@ impl Draft {
         }
         core.statement(&entry, &mut self.sequel.statement);
         self.sequel.answers.extend_from_slice(&entry.answers);
+        self.sequel.ended.extend(entry.changes.iter().filter_map(|change| match change {
+            Change::OrderEnded(ended) => Some(ended.code),
+            _ => None,
+        }));
         self.open_bytes += entry_bytes;
         self.bytes += entry_bytes;
         self.sequel.entries += 1;

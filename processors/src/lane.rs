@@ -331,13 +331,14 @@ impl<C: Wired> Worker<C> {
         let committed = self.log.commit(commit)?;
         let at = self.log.now();
         self.metrics.committed(began, at);
-        let Sequel { entries, dead_letters, statement: mut rows, answers } = sequel;
+        let Sequel { entries, dead_letters, ended, statement: mut rows, answers } = sequel;
         self.core.take_changed(&mut rows);
         self.projection.push(Pending {
             ticket: committed.ticket,
             at,
             entries,
             dead_letters,
+            ended,
             rows,
             answers,
             watermark: self.head.watermark(committed.journal),
@@ -357,7 +358,8 @@ impl<C: Wired> Worker<C> {
         let durable = self.durable();
         let log = self.log.as_mut();
         let projected = self.projection.advance(durable, now, &mut self.codec, log)?;
-        if projected.entries > 0 {
+        let entries = projected.entries;
+        if entries > 0 {
             let unprojected = self.projection.entries();
             self.metrics.projected(projected, unprojected, self.log.now());
             self.core.release(self.projection.acknowledged());
@@ -367,7 +369,7 @@ impl<C: Wired> Worker<C> {
                 self.core.trim(self.projection.acknowledged(), keep);
             }
         }
-        Ok(projected.entries)
+        Ok(entries)
     }
 
     fn durable(&self) -> u64 {

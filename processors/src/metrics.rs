@@ -1,8 +1,9 @@
 //! Every metric of the lanes, by name. Counters count what is durable.
 
 use crate::projection::Projected;
-use jupan_schemas::{Lane, Micros};
+use jupan_schemas::{Code, Lane, Micros};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use std::collections::BTreeMap;
 
 /// Commits that became durable, by lane.
 pub const COMMITS: &str = "jupan_lane_commits_total";
@@ -17,6 +18,8 @@ pub const PROJECTED: &str = "jupan_lane_projected_entries_total";
 pub const UNPROJECTED: &str = "jupan_lane_unprojected_entries";
 /// Records that went to the dead letters, by lane.
 pub const DEAD_LETTERS: &str = "jupan_lane_dead_letters_total";
+/// Orders that ended, by lane and code: `OK` is SUCCESS, any other is why it is FAILED.
+pub const ORDERS: &str = "jupan_lane_orders_total";
 /// Cells looked up in the store, by lane.
 pub const LOADED: &str = "jupan_lane_loaded_cells_total";
 /// Cells in memory, by lane.
@@ -32,6 +35,9 @@ pub(crate) struct LaneMetrics {
     projected: Counter,
     unprojected: Gauge,
     dead_letters: Counter,
+    lane: String,
+    /// By code, each from its first order on.
+    orders: BTreeMap<Code, Counter>,
     loaded: Counter,
     cells: Gauge,
     pending_orders: Gauge,
@@ -48,9 +54,11 @@ impl LaneMetrics {
             projected: counter!(PROJECTED, "lane" => lane.clone()),
             unprojected: gauge!(UNPROJECTED, "lane" => lane.clone()),
             dead_letters: counter!(DEAD_LETTERS, "lane" => lane.clone()),
+            orders: BTreeMap::new(),
             loaded: counter!(LOADED, "lane" => lane.clone()),
             cells: gauge!(CELLS, "lane" => lane.clone()),
-            pending_orders: gauge!(PENDING_ORDERS, "lane" => lane),
+            pending_orders: gauge!(PENDING_ORDERS, "lane" => lane.clone()),
+            lane,
         }
     }
 
@@ -64,13 +72,18 @@ impl LaneMetrics {
     }
 
     /// Counts what became durable: a metric is an acknowledgement, too.
-    pub(crate) fn projected(&self, projected: Projected, unprojected: usize, now: Micros) {
+    pub(crate) fn projected(&mut self, projected: Projected, unprojected: usize, now: Micros) {
         if let Some(oldest) = projected.oldest {
             self.projection_seconds.record(seconds(oldest, now));
         }
         self.commits.increment(projected.commits as u64);
         self.projected.increment(projected.entries as u64);
         self.dead_letters.increment(projected.dead_letters as u64);
+        for code in projected.ended {
+            let lane = &self.lane;
+            let register = || counter!(ORDERS, "lane" => lane.clone(), "code" => code.as_str());
+            self.orders.entry(code).or_insert_with(register).increment(1);
+        }
         self.unprojected(unprojected);
     }
 

@@ -9,7 +9,7 @@
 
 use jupan_log::LaneLog;
 use jupan_schemas::{
-    Answer, Codec, CommandResult, Lane, Micros,
+    Answer, Code, Codec, CommandResult, Lane, Micros,
     planted::{Bug, is_planted},
     rows::{Key, Row, Watermark},
 };
@@ -26,6 +26,8 @@ pub(crate) struct Pending {
     pub(crate) entries: usize,
     /// How many of them went to the dead letters.
     pub(crate) dead_letters: usize,
+    /// What its orders ended with, one code each.
+    pub(crate) ended: Vec<Code>,
     /// The rows after it.
     pub(crate) rows: Vec<Row>,
     /// Its outcomes.
@@ -35,25 +37,29 @@ pub(crate) struct Pending {
 }
 
 /// What became durable and was projected.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Projected {
     pub(crate) commits: usize,
     pub(crate) entries: usize,
     pub(crate) dead_letters: usize,
+    /// What orders ended with, one code each.
+    pub(crate) ended: Vec<Code>,
     /// When the oldest of the commits was made, if there was one.
     pub(crate) oldest: Option<Micros>,
 }
 
 impl Projected {
-    fn of(pending: &Pending) -> Self {
+    fn of(pending: &mut Pending) -> Self {
         let Pending { entries, dead_letters, at, .. } = *pending;
-        Self { commits: 1, entries, dead_letters, oldest: Some(at) }
+        let ended = mem::take(&mut pending.ended);
+        Self { commits: 1, entries, dead_letters, ended, oldest: Some(at) }
     }
 
     fn add(&mut self, later: Self) {
         self.commits += later.commits;
         self.entries += later.entries;
         self.dead_letters += later.dead_letters;
+        self.ended.extend(later.ended);
         self.oldest = self.oldest.or(later.oldest);
     }
 }
@@ -67,14 +73,14 @@ struct Merged {
 }
 
 impl Merged {
-    fn of(pending: Pending) -> Self {
-        let counted = Projected::of(&pending);
+    fn of(mut pending: Pending) -> Self {
+        let counted = Projected::of(&mut pending);
         let Pending { rows, answers, watermark, .. } = pending;
         Self { rows, answers, watermark, counted }
     }
 
-    fn add(&mut self, pending: Pending) {
-        self.counted.add(Projected::of(&pending));
+    fn add(&mut self, mut pending: Pending) {
+        self.counted.add(Projected::of(&mut pending));
         self.rows.extend(pending.rows);
         self.answers.extend(pending.answers);
         self.watermark = pending.watermark;

@@ -10,6 +10,7 @@
 
 mod embedded;
 mod engine;
+mod metrics;
 mod options;
 mod serve;
 
@@ -25,7 +26,7 @@ use jupan_ledger::Rules;
 use jupan_log::Log;
 use jupan_processors::{Host, Parts};
 use jupan_schemas::Role;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics::Metrics;
 use serve::Served;
 use std::{
     sync::{
@@ -74,7 +75,7 @@ pub(crate) fn run_all(options: &Options) -> anyhow::Result<()> {
 /// See [`run_all`].
 pub(crate) fn run_api(options: &ApiOptions) -> anyhow::Result<()> {
     options.allowed.check()?;
-    jupan_ingest_api::check_listen(options.http.listen, false)?;
+    options.http.check()?;
     let mut sales = options.sales.analyzer(options.data.clone());
     sales.publishes = false;
     let served = Served::api(&options.http, &options.allowed);
@@ -130,9 +131,8 @@ fn run<E: Engine>(
     open: impl FnOnce(&Handle) -> anyhow::Result<Shop<E>>,
     served: &Served,
 ) -> anyhow::Result<()> {
-    let metrics =
-        PrometheusBuilder::new().install_recorder().context("metrics cannot be recorded")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let metrics = Metrics::install(runtime.handle())?;
     let files_max = open_files::raise();
     let shop = open(runtime.handle())?;
     let ended = runtime.block_on(served.serve(&shop, metrics, files_max));

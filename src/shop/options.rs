@@ -69,9 +69,16 @@ impl Allowed {
 #[derive(Clone, Debug, clap::Args)]
 #[group(id = "http")]
 pub(crate) struct Http {
-    /// Where HTTP is served; without authentication a loopback address only
+    /// Where HTTP is served; a loopback address only, unless --trusted-network is given
     #[arg(long, env = "JUPAN_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
+    /// Whoever reaches --listen is trusted: nobody is authenticated there, and anybody may act for any user
+    #[arg(
+        long,
+        env = "JUPAN_TRUSTED_NETWORK",
+        value_parser = clap::builder::BoolishValueParser::new()
+    )]
+    pub(crate) trusted_network: bool,
     /// Commands that may wait for their outcome at once; more are refused before they are written
     #[arg(
         long,
@@ -81,6 +88,12 @@ pub(crate) struct Http {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub(crate) in_flight_max: u32,
+}
+
+impl Http {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        Ok(jupan_ingest_api::check_listen(self.listen, self.trusted_network)?)
+    }
 }
 
 /// What counts among the best sellers.
@@ -164,8 +177,7 @@ impl Options {
                 "--lanes is for a data directory: with --kafka `jupan init --partitions` says it"
             );
         }
-        jupan_ingest_api::check_listen(self.http.listen, false)?;
-        Ok(())
+        self.http.check()
     }
 }
 

@@ -1,11 +1,10 @@
 //! What a process serves over HTTP while it runs: the API, or the probes alone; and what ends it.
 
-use super::{Allowed, Engine, Http, Options, Shop};
+use super::{Allowed, Engine, Http, Options, Shop, metrics::Metrics};
 use crate::{demo, open_files};
 use anyhow::Context;
 use jupan_analytics::Analyzer;
 use jupan_ingest_api::{Api, Drained, Ports};
-use metrics_exporter_prometheus::PrometheusHandle;
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
@@ -45,7 +44,7 @@ impl Served {
     pub(super) async fn serve<E: Engine>(
         &self,
         shop: &Shop<E>,
-        metrics: PrometheusHandle,
+        metrics: Metrics,
         files_max: u64,
     ) -> anyhow::Result<()> {
         match self {
@@ -69,7 +68,7 @@ impl ApiServed<'_> {
     async fn serve<E: Engine>(
         &self,
         shop: &Shop<E>,
-        metrics: PrometheusHandle,
+        metrics: Metrics,
         files_max: u64,
     ) -> anyhow::Result<()> {
         let (listener, url) = bind(self.http.listen).await?;
@@ -124,7 +123,7 @@ impl ApiServed<'_> {
 async fn serve_probes<E: Engine>(
     listen: Option<SocketAddr>,
     shop: &Shop<E>,
-    metrics: PrometheusHandle,
+    metrics: Metrics,
 ) -> anyhow::Result<()> {
     let stop = told_to_stop(shop);
     let Some(address) = listen else {

@@ -2,6 +2,8 @@
 
 use crate::shop::{Shop, binary, fresh_dir, verify, verify_drained};
 use std::{
+    io::{Read, Write},
+    net::TcpListener,
     process::{Command, Output},
     time::Duration,
 };
@@ -51,7 +53,38 @@ fn what_cannot_run_is_told_with_exit_code_3() {
     std::fs::write(&file, "x").expect("written");
     check_refusal(&["--listen", "127.0.0.1:0", "--data", &file.to_string_lossy()], 3, "file");
     let data = data.path().to_string_lossy().into_owned();
-    check_refusal(&["--listen", "0.0.0.0:0", "--data", &data], 3, "loopback");
+    check_refusal(&["--listen", "0.0.0.0:0", "--data", &data], 3, "--trusted-network");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_network_is_served_and_the_probe_says_when() {
+    let data = fresh_dir();
+    let shop = Shop::start(data.path(), &["--listen", "0.0.0.0:0", "--trusted-network"]).await;
+    let url = shop.url.replace("0.0.0.0", "127.0.0.1");
+    let output = jupan(&["probe", "--url", &url]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(shop.terminate().0.success());
+    check_refusal(&["probe", "--url", &url], 3, "refused");
+    check_refusal(&["probe", "--url", "https://127.0.0.1:1"], 2, "plain http");
+    // A server that answers, but not as a shop that is ready does.
+    let (listener, url) = not_ready();
+    let answering = std::thread::spawn(move || answer_503(&listener));
+    check_refusal(&["probe", "--url", &url], 1, "not ready: 503");
+    answering.join().expect("it was asked");
+}
+
+fn not_ready() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    (listener, url)
+}
+
+fn answer_503(listener: &TcpListener) {
+    let (mut stream, _) = listener.accept().expect("a request");
+    let mut request = [0; 1_024];
+    let read = stream.read(&mut request).expect("its head");
+    assert!(request[..read].starts_with(b"GET /readyz HTTP/1.1\r\n"));
+    stream.write_all(b"HTTP/1.1 503 \r\ncontent-length: 0\r\n\r\n").expect("sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
