@@ -195,6 +195,7 @@ impl Shop {
         payload: Value,
     ) -> anyhow::Result<()> {
         let id_field = if matches!(target, Target::User(_)) { "userId" } else { "productId" };
+        #[allow(clippy::disallowed_methods, reason = "another system has a clock of its own")]
         // tidy: allow(system_time) another system has a clock of its own
         let now = std::time::SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
         let command = vec![
