@@ -1,7 +1,11 @@
 //! A flash sale: many buyers, few units.
 
 use crate::shop::{Shop, fresh_dir, verify};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::Semaphore;
+
+/// Connections at once: the system keeps no more waiting than a thousand or so.
+const CONNECTIONS: usize = 500;
 
 /// VE-3508, ME-16569 over HTTP: nothing oversold, nothing left unsold.
 #[tokio::test(flavor = "multi_thread")]
@@ -23,10 +27,12 @@ async fn five_thousand_buyers_of_a_hundred_units() {
     for user in users {
         user.await.expect("a user with money");
     }
+    let doors = Arc::new(Semaphore::new(CONNECTIONS));
     let buyers: Vec<_> = (0..BUYERS)
         .map(|buyer| {
-            let client = client.clone();
+            let (client, doors) = (client.clone(), doors.clone());
             tokio::spawn(async move {
+                let _door = doors.acquire().await.expect("open");
                 let answer = client.order(buyer % 50 + 1, &format!("b{buyer}"), &[(1, 1)]).await;
                 match answer.status {
                     201 => answer.body["status"].as_str().unwrap_or_default().to_owned(),

@@ -5,7 +5,7 @@ use crate::{
     shop::{Shop, fresh_dir, verify},
 };
 use jupan_log::ReadLimit;
-use jupan_schemas::{Account, Codec, TopicId, topics::PRODUCT_JOURNAL};
+use jupan_schemas::{Account, TopicId, topics::PRODUCT_JOURNAL};
 use serde_json::json;
 use std::{
     collections::BTreeSet,
@@ -18,9 +18,9 @@ use std::{
 };
 
 /// Every value that the available units of a product had, by the journal.
-fn stocks_of(data: &Path, product: u64) -> BTreeSet<i64> {
+async fn stocks_of(data: &Path, product: u64) -> BTreeSet<i64> {
     let log = ground::log(data);
-    let codec = Codec::embedded();
+    let codec = ground::codec(data).await;
     let mut stocks = BTreeSet::new();
     for partition in 0..log.partitions() {
         let mut from = 0;
@@ -92,7 +92,7 @@ async fn readers_see_values_of_the_journal_and_never_go_back() {
     }
     client.stock_becomes(7, 100_000 - 8 * 20 * (1 + 2 + 3)).await;
     assert!(shop.terminate().0.success());
-    let journal = stocks_of(data.path(), 7);
+    let journal = stocks_of(data.path(), 7).await;
     assert!(seen.len() > 10, "the readers saw the stock move: {}", seen.len());
     assert!(seen.is_subset(&journal), "not in the journal: {:?}", seen.difference(&journal));
     verify(data.path());
