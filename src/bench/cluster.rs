@@ -11,7 +11,7 @@
 mod metrics;
 
 use super::{
-    cpu::Meter,
+    cpu::{Meter, used_by, used_since},
     hot,
     http::{Load, Seen, Server, populate, shape_of},
     plan::Cluster as Plan,
@@ -144,9 +144,13 @@ impl<'p> Place<'p> {
     fn round(&self, all: &mut Served, hot: bool, length: Duration) -> anyhow::Result<Round> {
         all.load.set_hot(hot);
         let meter = Meter::Process(all.server.pid());
-        let before = meter.read();
+        let named = &self.plan.beside;
+        let (before, beside) = (meter.read(), used_by(named));
         let mut round = Round { seconds: length.as_secs_f64(), ..Round::default() };
-        let placed = all.load.run_and(length, || round.spent = meter.since(&before));
+        let placed = all.load.run_and(length, || {
+            round.spent = meter.since(&before);
+            round.spent.beside = used_since(named, &beside);
+        });
         let seen = self.runtime.block_on(placed)?;
         round.latencies_us = seen.latencies_us();
         (round.orders, round.errors) = (seen.ok, seen.errors);

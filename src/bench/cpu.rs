@@ -42,6 +42,27 @@ pub(crate) struct Spent {
     pub(crate) others: f64,
     /// By the shop's threads, those of a kind together; what ended meanwhile is not among them.
     pub(crate) threads: BTreeMap<String, f64>,
+    /// By other processes that were named, who are among the others, too.
+    pub(crate) beside: BTreeMap<String, f64>,
+}
+
+/// Processor seconds that named processes have used by now, those with the same name together.
+pub(crate) fn used_by(named: &[(String, u32)]) -> BTreeMap<String, f64> {
+    let mut used = BTreeMap::new();
+    for (name, pid) in named {
+        *used.entry(name.clone()).or_default() += process_seconds(*pid).unwrap_or_default();
+    }
+    used
+}
+
+/// What they have used since then.
+pub(crate) fn used_since(
+    named: &[(String, u32)],
+    before: &BTreeMap<String, f64>,
+) -> BTreeMap<String, f64> {
+    let now = used_by(named).into_iter();
+    now.map(|(name, now)| (name.clone(), now - before.get(&name).copied().unwrap_or_default()))
+        .collect()
 }
 
 impl Meter {
@@ -72,7 +93,7 @@ impl Meter {
         let others = (now.machine - before.machine - shop - load).max(0.0);
         let used_before = |name| before.threads.get(name).copied().unwrap_or_default();
         let spent = now.threads.iter().map(|(name, now)| (name.clone(), now - used_before(name)));
-        Spent { shop, load, others, threads: spent.collect() }
+        Spent { shop, load, others, threads: spent.collect(), beside: BTreeMap::new() }
     }
 }
 

@@ -5,7 +5,7 @@
 use super::{
     engine::{Cost, Engine, Shape},
     plan::Grow,
-    report::{Report, as_f64, listed, median, thread_us},
+    report::{Report, as_f64, listed, median, us_an_order},
     scratch,
 };
 use serde::Serialize;
@@ -110,8 +110,8 @@ fn compared(shops: &[&Sized]) -> Vec<Compared> {
         Compared {
             size: shop.size,
             cpu_us_per_order: median(shop.costs.iter().map(Cost::cpu_us_per_order)),
-            thread_us_per_order: thread_us(
-                shop.costs.iter().map(|cost| (&cost.spent, cost.orders)),
+            thread_us_per_order: us_an_order(
+                shop.costs.iter().map(|cost| (&cost.spent.threads, cost.orders)),
             ),
             orders_per_second: median(shop.costs.iter().map(Cost::per_second)).round(),
             ratio: median(ratios.iter().copied()),

@@ -211,6 +211,19 @@ pub(crate) struct Cluster {
         value_parser = clap::value_parser!(u32).range(0..=1000)
     )]
     pub(crate) kills: u32,
+    /// A process beside the shop whose processor time an order is told, too; may be given again
+    #[arg(long, value_name = "NAME=PID", value_parser = named_process)]
+    pub(crate) beside: Vec<(String, u32)>,
+}
+
+/// `kafka=4711`.
+fn named_process(text: &str) -> Result<(String, u32), String> {
+    let named = text.split_once('=').and_then(|(name, pid)| Some((name, pid.parse().ok()?)));
+    let (name, pid): (&str, u32) = named.ok_or("this is not NAME=PID")?;
+    if !std::path::Path::new("/proc").join(pid.to_string()).exists() {
+        return Err(format!("there is no process {pid}"));
+    }
+    Ok((name.to_owned(), pid))
 }
 
 /// The best sellers over many orders.

@@ -112,6 +112,9 @@ pub(crate) struct Figures {
     cpu_seconds: Spent,
     /// Microseconds of the shop's threads, by their kind.
     thread_us_per_order: BTreeMap<String, f64>,
+    /// Microseconds of processes beside the shop.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    beside_us_per_order: BTreeMap<String, f64>,
     /// Where the shop's log is on this machine's disk.
     #[serde(flatten)]
     limit: Option<Limit>,
@@ -146,8 +149,14 @@ impl Figures {
                 load: of(&|round| round.spent.load),
                 others: of(&|round| round.spent.others),
                 threads: BTreeMap::new(),
+                beside: BTreeMap::new(),
             },
-            thread_us_per_order: thread_us(rounds.iter().map(|round| (&round.spent, round.orders))),
+            thread_us_per_order: us_an_order(
+                rounds.iter().map(|round| (&round.spent.threads, round.orders)),
+            ),
+            beside_us_per_order: us_an_order(
+                rounds.iter().map(|round| (&round.spent.beside, round.orders)),
+            ),
             limit: rounds.iter().any(|round| round.log_bytes > 0).then(|| Limit {
                 log_bytes_per_order: of(&Round::bytes_per_order).round(),
                 raw_orders_per_second: of(&Round::raw_per_second).round(),
@@ -183,7 +192,9 @@ impl Figures {
             ));
         }
         lines.push(format!("  us an order: {}", listed(&self.thread_us_per_order)));
-        if of_all(others) > OTHERS_PERCENT_MAX {
+        if !self.beside_us_per_order.is_empty() {
+            lines.push(format!("  beside the shop: {}", listed(&self.beside_us_per_order)));
+        } else if of_all(others) > OTHERS_PERCENT_MAX {
             lines.push(
                 "  others used much of the processor: repeat it on a quiet machine".to_owned(),
             );
@@ -194,16 +205,15 @@ impl Figures {
     }
 }
 
-/// Microseconds of each kind of thread an order: medians over what was spent for how many.
-pub(crate) fn thread_us<'s>(
-    spent: impl Iterator<Item = (&'s Spent, u64)>,
+/// Microseconds of each name an order: medians over the processor seconds that were spent for so many.
+pub(crate) fn us_an_order<'s>(
+    spent: impl Iterator<Item = (&'s BTreeMap<String, f64>, u64)>,
 ) -> BTreeMap<String, f64> {
     let spent: Vec<_> = spent.collect();
-    let names: BTreeSet<&String> =
-        spent.iter().flat_map(|(spent, _)| spent.threads.keys()).collect();
+    let names: BTreeSet<&String> = spent.iter().flat_map(|(spent, _)| spent.keys()).collect();
     let of = |name: &String| {
         let each = spent.iter().map(|(spent, orders)| {
-            spent.threads.get(name).copied().unwrap_or_default() * 1e6 / as_f64((*orders).max(1))
+            spent.get(name).copied().unwrap_or_default() * 1e6 / as_f64((*orders).max(1))
         });
         (median(each) * 10.0).round() / 10.0
     };
@@ -212,8 +222,8 @@ pub(crate) fn thread_us<'s>(
 }
 
 /// `lane-users 12.0, jupan-log 3.1`, the largest first.
-pub(crate) fn listed(thread_us: &BTreeMap<String, f64>) -> String {
-    let mut all: Vec<_> = thread_us.iter().collect();
+pub(crate) fn listed(us_by_name: &BTreeMap<String, f64>) -> String {
+    let mut all: Vec<_> = us_by_name.iter().collect();
     all.sort_by(|(_, one), (_, other)| other.total_cmp(one));
     let all = all.iter().map(|(name, us)| format!("{name} {us:.1}"));
     all.collect::<Vec<_>>().join(", ")
@@ -254,6 +264,7 @@ mod tests {
                     ("lane-users".to_owned(), shop),
                     ("idle".to_owned(), 0.0),
                 ]),
+                beside: BTreeMap::from([("kafka".to_owned(), 2.0 * shop)]),
             },
             latencies_us: (1..=1000).collect(),
             log_bytes,
@@ -282,10 +293,15 @@ mod tests {
         assert_eq!(json["rounds"], json!([500.0, 2000.0, 1000.0]));
         assert_eq!(json["cpuSeconds"]["shop"], 3.0);
         assert_eq!(json["threadUsPerOrder"], json!({"lane-users": 1000.0}));
+        assert_eq!(json["besideUsPerOrder"], json!({"kafka": 2000.0}));
         assert_eq!(json["errors"]["503"], 6);
         let text = figures.lines("engine").join("\n");
-        for part in ["engine: 1000 orders/s (median of 3 rounds)", "10 % of this limit", "6 x 503"]
-        {
+        for part in [
+            "engine: 1000 orders/s (median of 3 rounds)",
+            "10 % of this limit",
+            "beside the shop: kafka 2000.0",
+            "6 x 503",
+        ] {
             assert!(text.contains(part), "{text}");
         }
         assert!(
