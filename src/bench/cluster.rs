@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   rates      orders that come at their time: from POST to outcome, a lane's commit, its projection
-//!   uniform    as many orders as 64 connections get through, and the same with one product in each
+//!   uniform    as many orders as so many connections get through, and the same with one product in each
 //!   takeovers  an API and two processes with lanes, of which one is killed under load
 //! ```
 //! Broker, store and load share the machine with the shop, unless the flags name others. Topics and
@@ -25,8 +25,6 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// Connections where orders follow each other.
-const CONNECTIONS: usize = 64;
 /// Connections where orders come at their time: none of them waits for a connection, as long as the
 /// shop answers within a second or so.
 const PACED_CONNECTIONS: usize = 512;
@@ -120,7 +118,7 @@ impl<'p> Place<'p> {
 
     fn start(&self) -> anyhow::Result<Served> {
         let server = self.server("all")?;
-        let load = Load::new(server.address(), shape_of(self.plan.crowd), CONNECTIONS);
+        let load = Load::new(server.address(), shape_of(self.plan.crowd), self.plan.in_flight);
         Ok(Served { server, load })
     }
 

@@ -203,6 +203,14 @@ pub(crate) struct Cluster {
         value_parser = clap::value_parser!(u32).range(1..=100_000)
     )]
     pub(crate) rates: Vec<u32>,
+    /// Connections where orders follow each other: each waits some commits for its order's end
+    #[arg(
+        long,
+        default_value_t = 64,
+        value_name = "N",
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=16_384)
+    )]
+    pub(crate) in_flight: usize,
     /// How often one of two processes with lanes is killed; 0 leaves that out
     #[arg(
         long,

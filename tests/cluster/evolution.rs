@@ -155,7 +155,7 @@ struct Registry {
 
 impl Registry {
     fn of(cluster: &[String]) -> Self {
-        let flag = |name| crate::fleet::flag(cluster, name);
+        let flag = |name| crate::ground::flag(cluster, name);
         Self { http: reqwest::Client::new(), url: flag("registry"), prefix: flag("topic-prefix") }
     }
 

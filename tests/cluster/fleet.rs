@@ -2,7 +2,7 @@
 //! come and go.
 
 use crate::{
-    ground,
+    ground::{self, flag, value_at},
     shop::{COULD_NOT_RUN, Client, Shop, binary, fresh_dir, verify_where},
     writes::{Ledger, PRODUCTS, STOCK, USERS, check_sums, spawn_writer},
 };
@@ -25,6 +25,8 @@ const WRITERS: u64 = 8;
 pub(crate) const LANES: &str = "4";
 /// How long a fleet may take to answer everything that was asked.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// And for each of many writes on top of that: a machine may be busy.
+const PATIENCE_A_WRITE: Duration = Duration::from_millis(20);
 
 /// Fleets share two cores and one broker: one after the other.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -169,7 +171,9 @@ impl Fleet {
         }
         let client = self.client();
         self.ledger.complete(&client).await;
-        let end = Instant::now() + PATIENCE;
+        let asked = self.ledger.unanswered.lock().expect("lock").len();
+        let each = PATIENCE_A_WRITE * u32::try_from(asked).expect("not that many");
+        let end = Instant::now() + PATIENCE + each;
         while !self.ledger.unanswered.lock().expect("lock").is_empty() {
             assert!(Instant::now() < end, "some writes get no answer");
             self.ledger.ask_again(&client).await;
@@ -231,16 +235,6 @@ fn end_one(process: Shop, ending: Ending) {
             assert!(status.success(), "{status} after {took:?}");
         }
     }
-}
-
-/// The value of one of the flags that name a cluster.
-pub(crate) fn flag(cluster: &[String], name: &str) -> String {
-    cluster[value_at(cluster, name)].clone()
-}
-
-fn value_at(cluster: &[String], name: &str) -> usize {
-    let at = cluster.iter().position(|flag| flag.strip_prefix("--") == Some(name));
-    at.expect("a flag") + 1
 }
 
 pub(crate) async fn spawn(role: &str, cluster: &[String]) -> Shop {

@@ -3,8 +3,8 @@
 
 use crate::{
     faults::{rounds, wait_ms},
-    fleet::{Ending, Fleet, LANES, flag, spawn},
-    ground,
+    fleet::{Ending, Fleet, LANES, spawn},
+    ground::{self, flag},
     shop::fresh_dir,
 };
 use scylla::client::session_builder::SessionBuilder;

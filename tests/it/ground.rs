@@ -8,12 +8,13 @@ use jupan_log::{
     kafka::{self, KafkaLog},
 };
 use jupan_schemas::{Codec, SchemaIds, TopicId};
+use scylla::client::session_builder::SessionBuilder;
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 /// Lanes of each role where a test does not say.
@@ -84,9 +85,60 @@ pub(crate) fn make(data: &Path, cluster: &[String], lanes: &str) {
     if marker.exists() {
         return;
     }
+    sweep();
     init(cluster, lanes);
     std::fs::create_dir_all(data).expect("a disk");
     std::fs::write(marker, "").expect("a disk");
+    let [cql, keyspace] = ["cql", "keyspace"].map(|name| flag(cluster, name));
+    MADE.lock().expect("nobody panics with it").push(Tables {
+        data: data.to_owned(),
+        cql,
+        keyspace,
+    });
+}
+
+/// The value of a flag that names a part of a cluster.
+pub(crate) fn flag(cluster: &[String], name: &str) -> String {
+    cluster[value_at(cluster, name)].clone()
+}
+
+/// Where it stands among the flags.
+pub(crate) fn value_at(cluster: &[String], name: &str) -> usize {
+    let at = cluster.iter().position(|flag| flag.strip_prefix("--") == Some(name));
+    at.expect("a flag") + 1
+}
+
+/// The tables of a shop, and the directory that goes when its test ends.
+struct Tables {
+    data: PathBuf,
+    cql: String,
+    keyspace: String,
+}
+
+static MADE: Mutex<Vec<Tables>> = Mutex::new(Vec::new());
+
+/// Drops the tables of shops whose tests have ended: a small server has no memory for those of all
+/// tests.
+fn sweep() {
+    let mut made = MADE.lock().expect("nobody panics with it");
+    let gone: Vec<Tables> = made.extract_if(.., |tables| !tables.data.exists()).collect();
+    drop(made);
+    if gone.is_empty() {
+        return;
+    }
+    // Whoever calls may be within a runtime.
+    let swept = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        for Tables { cql, keyspace, .. } in gone {
+            let drop = format!("DROP KEYSPACE IF EXISTS {keyspace}");
+            // A server of the test's own may have gone with it.
+            let _ = runtime.block_on(async {
+                let session = SessionBuilder::new().known_node(cql).build().await?;
+                session.query_unpaged(drop, ()).await.map_err(anyhow::Error::from)
+            });
+        }
+    });
+    swept.join().expect("no panic");
 }
 
 /// Makes topics and tables, or what is missing of them.
